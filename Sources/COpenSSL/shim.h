@@ -1,0 +1,4 @@
+#ifndef CONGVAN_COPENSSL_SHIM_H
+#define CONGVAN_COPENSSL_SHIM_H
+#include <openssl/evp.h>
+#endif

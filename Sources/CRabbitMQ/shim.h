@@ -1,0 +1,3 @@
+#ifndef CONGVAN_CRABBITMQ_SHIM_H
+#define CONGVAN_CRABBITMQ_SHIM_H
+#endif

@@ -1,0 +1,108 @@
+/// The messages that were published and not yet answered, as a value: bounded in count and bytes,
+/// settled by the broker's frames. No I/O; the publisher feeds it and performs what it says.
+///
+/// Confirms come out of order and `multiple` covers every open tag up to the named one;
+/// `basic.return` has no tag and precedes the ack of its message, so it is matched by message id
+/// and routing key (RabbitMQ guide, Publisher Confirms).
+package struct PublishWindow: Sendable {
+  package struct Entry: Sendable, Hashable {
+    package let tag: UInt64
+    package let token: UInt64
+    package let messageID: String
+    package let routingKey: String
+    package let bytes: Int
+    var returned: PublishOutcome?
+  }
+
+  package typealias Settled = (token: UInt64, outcome: PublishOutcome)
+
+  private var entries: [UInt64: Entry] = [:]
+  /// Open tags in publishing order; settled ones are dropped lazily from the front.
+  private var order: [UInt64] = []
+  private var orderStart = 0
+  private var nextTag: UInt64 = 1
+  package private(set) var bytes = 0
+
+  package let maximumCount: Int
+  package let maximumBytes: Int
+
+  package init(maximumCount: Int, maximumBytes: Int) {
+    self.maximumCount = maximumCount
+    self.maximumBytes = maximumBytes
+  }
+
+  package var count: Int { entries.count }
+  package var isEmpty: Bool { entries.isEmpty }
+  package var roomCount: Int { max(0, maximumCount - entries.count) }
+  package var roomBytes: Int { max(0, maximumBytes - bytes) }
+
+  /// Registers a message before it is written, because its answer may come before the write
+  /// returns. The tag is the channel's next sequence number.
+  package mutating func add(token: UInt64, messageID: String, routingKey: String, bytes: Int) {
+    let entry = Entry(
+      tag: nextTag, token: token, messageID: messageID, routingKey: routingKey, bytes: bytes)
+    entries[nextTag] = entry
+    order.append(nextTag)
+    self.bytes += bytes
+    nextTag += 1
+  }
+
+  /// `basic.ack` and `basic.nack`. Unknown tags are ignored: the broker is a peer, not an oracle.
+  package mutating func confirmed(tag: UInt64, multiple: Bool, accepted: Bool) -> [Settled] {
+    var settled: [Settled] = []
+    let outcome: PublishOutcome = accepted ? .confirmed : .rejected
+    if multiple {
+      while orderStart < order.count, tag == 0 || order[orderStart] <= tag {
+        if let entry = remove(order[orderStart]) {
+          settled.append((entry.token, entry.returned ?? outcome))
+        }
+        orderStart += 1
+      }
+    } else if let entry = remove(tag) {
+      settled.append((entry.token, entry.returned ?? outcome))
+    }
+    compact()
+    return settled
+  }
+
+  /// `basic.return`: remembered until the message's ack comes.
+  package mutating func returned(messageID: String, routingKey: String, code: Int, text: String) {
+    for tag in order[orderStart...] {
+      guard var entry = entries[tag], entry.returned == nil, entry.messageID == messageID,
+        entry.routingKey == routingKey
+      else { continue }
+      entry.returned = .returned(code: code, text: text)
+      entries[tag] = entry
+      return
+    }
+  }
+
+  /// The channel or connection is gone: everything open is unknown, unless it was alone and the
+  /// broker gave a reason, which then is about that message.
+  package mutating func lost(channelError: (code: Int, text: String)?) -> [Settled] {
+    let open = order[orderStart...].compactMap { entries[$0] }
+    let only = open.count == 1
+    self = PublishWindow(maximumCount: maximumCount, maximumBytes: maximumBytes)
+    return open.map { entry in
+      if only, let error = channelError {
+        (entry.token, .refused(code: error.code, text: error.text))
+      } else {
+        (entry.token, .unknown)
+      }
+    }
+  }
+
+  private mutating func remove(_ tag: UInt64) -> Entry? {
+    guard let entry = entries.removeValue(forKey: tag) else { return nil }
+    bytes -= entry.bytes
+    return entry
+  }
+
+  private mutating func compact() {
+    while orderStart < order.count, entries[order[orderStart]] == nil { orderStart += 1 }
+    if orderStart > 1024 || orderStart == order.count {
+      order.removeFirst(orderStart)
+      orderStart = 0
+    }
+  }
+}

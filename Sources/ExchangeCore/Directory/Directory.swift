@@ -1,0 +1,153 @@
+package import Foundation
+
+/// Who exists, and with which certificates they sign: the list of units that the federation issues.
+///
+/// Here it is a JSON file that each node reads (schemas/directory.schema.json); its signed
+/// distribution over the exchange will deliver the same value.
+package struct Directory: Sendable, Hashable {
+  package struct Unit: Sendable, Hashable {
+    package let id: UnitID
+    package let aliases: [UnitID]
+    package let name: String
+    package let parent: UnitID?
+    package let successor: UnitID?
+    package let validFrom: CalendarDate?
+    package let validTo: CalendarDate?
+    package let groups: [String]
+    /// Digests of the certificates (DER, SHA-256) the unit may sign with.
+    package let certificates: [SHA256Digest]
+    /// `quorum` (default) or `classic`: how the broker keeps the unit's queues.
+    package let queueType: String
+  }
+
+  package let units: [Unit]
+  private let byID: [UnitID: Int]
+
+  package static let maximumUnits = 200_000
+
+  package init(units: [Unit]) throws(DirectoryError) {
+    var byID: [UnitID: Int] = [:]
+    for (index, unit) in units.enumerated() {
+      for id in [unit.id] + unit.aliases {
+        guard byID.updateValue(index, forKey: id) == nil else {
+          throw DirectoryError(.duplicate, "directory: “\(id)” stands for two units")
+        }
+      }
+    }
+    self.units = units
+    self.byID = byID
+  }
+
+  /// Finds a unit by its id or one of its aliases.
+  package func unit(_ id: UnitID) -> Unit? { byID[id].map { units[$0] } }
+
+  /// The unit that signs with the certificate, or nil.
+  package func owner(ofCertificate digest: SHA256Digest) -> Unit? {
+    units.first { $0.certificates.contains(digest) }
+  }
+
+  /// What `--to` names: a unit, an alias, or `@group`.
+  package func resolve(recipient text: String) throws(DirectoryError) -> [Unit] {
+    if text.hasPrefix("@") {
+      let found = units.filter { $0.groups.contains(String(text.dropFirst())) }
+      guard !found.isEmpty else { throw DirectoryError(.unknown, "to: no unit in group “\(text)”") }
+      return found
+    }
+    guard let id = UnitID(text), let unit = unit(id) else {
+      let near = units.map(\.id.rawValue).min { left, right in
+        Spelling.distance(left, text) < Spelling.distance(right, text)
+      }
+      let proposal = near.map { " — did you mean “\($0)”?" } ?? ""
+      throw DirectoryError(.unknown, "to: “\(text)” is not in the directory\(proposal)")
+    }
+    return [unit]
+  }
+
+  /// Reads the directory file. `digest` computes a certificate's SHA-256 from its DER.
+  package static func decode(_ bytes: Data, hashing: some ContentHashing) throws -> Directory {
+    let wire: Wire
+    do {
+      wire = try JSONDecoder().decode(Wire.self, from: bytes)
+    } catch let error as DecodingError {
+      throw DirectoryError(.malformed, "directory: " + WireJSON.explain(error))
+    }
+    guard wire.version == 1 else {
+      throw DirectoryError(.malformed, "directory: version \(wire.version), this node reads 1")
+    }
+    guard wire.units.count <= maximumUnits else {
+      throw DirectoryError(.malformed, "directory: more than \(maximumUnits) units")
+    }
+    return try Directory(
+      units: try wire.units.map { unit in
+        Unit(
+          id: unit.organId, aliases: unit.aliases ?? [], name: unit.organName, parent: unit.parent,
+          successor: unit.successor, validFrom: unit.validFrom, validTo: unit.validTo,
+          groups: unit.groups ?? [],
+          certificates: try (unit.certificates ?? []).map {
+            hashing.sha256(try Self.der(ofPEM: $0, unit: unit.organId))
+          },
+          queueType: unit.queueType ?? "quorum")
+      })
+  }
+
+  private static func der(ofPEM text: String, unit: UnitID) throws(DirectoryError) -> Data {
+    let lines = text.split(whereSeparator: \.isNewline)
+    guard lines.first == "-----BEGIN CERTIFICATE-----", lines.last == "-----END CERTIFICATE-----",
+      let der = Data(base64Encoded: lines.dropFirst().dropLast().joined()), !der.isEmpty
+    else {
+      throw DirectoryError(.malformed, "directory: a certificate of “\(unit)” is not one PEM block")
+    }
+    return der
+  }
+
+  private struct Wire: Decodable {
+    struct Unit: Decodable {
+      var organId: UnitID
+      var organName: String
+      var aliases: [UnitID]?
+      var parent: UnitID?
+      var successor: UnitID?
+      var validFrom: CalendarDate?
+      var validTo: CalendarDate?
+      var groups: [String]?
+      var queueType: String?
+      var certificates: [String]?
+    }
+    var version: Int
+    var units: [Unit]
+  }
+}
+
+package typealias DirectoryError = Failure<DirectoryErrorCode>
+
+package enum DirectoryErrorCode: String, FailureCode {
+  case unknown = "UNIT-UNKNOWN"
+  case duplicate = "DIRECTORY-DUPLICATE"
+  case malformed = "DIRECTORY-MALFORMED"
+
+  package var hint: String {
+    switch self {
+    case .unknown: "See the units with: congvan units"
+    case .duplicate, .malformed: "Ask the federation for a correct directory file."
+    }
+  }
+}
+
+/// How far two words are apart, for "did you mean".
+package enum Spelling {
+  /// Levenshtein distance in characters.
+  package static func distance(_ left: String, _ right: String) -> Int {
+    let target = Array(right)
+    var row = Array(0...target.count)
+    for (index, character) in left.enumerated() {
+      var diagonal = row[0]
+      row[0] = index + 1
+      for (column, other) in target.enumerated() {
+        let next = min(row[column] + 1, row[column + 1] + 1, diagonal + (character == other ? 0 : 1))
+        diagonal = row[column + 1]
+        row[column + 1] = next
+      }
+    }
+    return row[target.count]
+  }
+}

@@ -1,0 +1,49 @@
+import Foundation
+
+/// Rules for Vietnamese text: Unicode in form NFC (TCVN 6909:2001, R-4.2), no control characters,
+/// and lengths counted in Unicode scalars after normalisation.
+package enum TextRules {
+  /// Form NFC, without spaces around.
+  package static func normalized(_ text: String) -> String {
+    text.precomposedStringWithCanonicalMapping.trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  package static func isNFC(_ text: String) -> Bool {
+    Array(text.unicodeScalars) == Array(text.precomposedStringWithCanonicalMapping.unicodeScalars)
+  }
+
+  /// Throws unless `text` is non-empty NFC without control characters, at most `maximum` scalars.
+  package static func check(_ text: String, field: String, maximum: Int) throws(DocumentError) {
+    let count = text.unicodeScalars.count
+    guard count > 0 else { throw DocumentError(.text, "\(field): must not be empty") }
+    guard count <= maximum else {
+      throw DocumentError(.text, "\(field): \(count) characters, at most \(maximum) are allowed")
+    }
+    guard text.unicodeScalars.allSatisfy({ !isHarmful($0) }) else {
+      throw DocumentError(.text, "\(field): has a control or text-direction character")
+    }
+    guard isNFC(text) else { throw DocumentError(.encoding, "\(field): is not in Unicode form NFC") }
+  }
+
+  /// Throws when `text` looks like the pre-Unicode encodings TCVN3 or VNI shown as Latin-1: two or
+  /// more letters that Vietnamese never uses.
+  package static func checkEncoding(_ text: String, field: String) throws(DocumentError) {
+    guard text.unicodeScalars.count(where: { foreign.contains($0) }) < 2 else {
+      throw DocumentError(.encoding, "\(field): looks like TCVN3 or VNI text, not Unicode")
+    }
+  }
+
+  /// C0, C1, line separators, bidirectional controls, zero-width and unassigned-by-design scalars:
+  /// nothing that a name or a subject needs, and all of it able to mislead a reader.
+  static func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF,
+      0xFFF9...0xFFFD:
+      true
+    default: scalar.properties.isNoncharacterCodePoint
+    }
+  }
+
+  private static let foreign = Set(
+    "µ¸¶·¹¨»¾¼½Æ©ÇË®ÎÏÑª×ØÜÞßä«åæçë¬îïñö÷ûüþøÿÅÄÖ¤¥¦§°±".unicodeScalars)
+}

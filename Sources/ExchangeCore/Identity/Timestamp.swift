@@ -1,0 +1,116 @@
+package import Foundation
+
+/// A moment in UTC, in whole microseconds since 1970-01-01T00:00:00Z.
+///
+/// Stored and signed in UTC, shown in `Asia/Ho_Chi_Minh` (QĐ 28/2018 Điều 14.4).
+package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringConvertible {
+  package let microseconds: Int64
+
+  package init(microseconds: Int64) { self.microseconds = microseconds }
+
+  package init(_ date: Date) {
+    microseconds = Int64((date.timeIntervalSince1970 * 1_000_000).rounded())
+  }
+
+  /// Reads an ISO 8601 moment with a zone (`2018-07-04T08:00:00Z`, `…+07:00`), with or without
+  /// fractions of a second. Nil for anything else, and for years outside 1970 to 9999.
+  package init?(iso8601 text: String) {
+    guard text.utf8.count <= 40 else { return nil }
+    let whole = Date.ISO8601FormatStyle()
+    let date = (try? whole.parse(text)) ?? (try? whole.year().month().day()
+      .time(includingFractionalSeconds: true).timeZone(separator: .omitted).parse(text))
+    guard let date, date.timeIntervalSince1970 >= 0, date.timeIntervalSince1970 < 253_402_300_800
+    else { return nil }
+    self.init(date)
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    guard let time = Timestamp(iso8601: try container.decode(String.self)) else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "not an ISO 8601 moment with a zone")
+    }
+    self = time
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(iso8601)
+  }
+
+  package var date: Date { Date(timeIntervalSince1970: Double(microseconds) / 1_000_000) }
+
+  /// `2018-07-04T01:00:00.123Z`: milliseconds, always UTC.
+  package var iso8601: String {
+    date.formatted(
+      Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+  }
+
+  /// `2018-07-04 08:00:00` in Asia/Ho_Chi_Minh, for people.
+  package var shown: String {
+    // Vietnam has kept UTC+7 without daylight saving since 1975; the fallback is the same zone.
+    let zone = TimeZone(identifier: "Asia/Ho_Chi_Minh") ?? TimeZone(secondsFromGMT: 7 * 3600) ?? .gmt
+    return date.formatted(
+      Date.ISO8601FormatStyle(dateTimeSeparator: .space, timeZone: zone)
+        .year().month().day().dateSeparator(.dash).time(includingFractionalSeconds: false))
+  }
+
+  package var description: String { iso8601 }
+
+  package func advanced(by duration: Duration) -> Timestamp {
+    Timestamp(microseconds: microseconds + duration.microseconds)
+  }
+
+  package func duration(to later: Timestamp) -> Duration {
+    .microseconds(later.microseconds - microseconds)
+  }
+
+  package static func < (left: Self, right: Self) -> Bool { left.microseconds < right.microseconds }
+}
+
+extension Duration {
+  package var microseconds: Int64 {
+    components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
+  }
+
+  package var seconds: Double { Double(microseconds) / 1_000_000 }
+}
+
+/// A calendar date without a time (`yyyy-MM-dd`, 10 characters as in NĐ 30/2020 Annex VI).
+package struct CalendarDate: Hashable, Sendable, Comparable, Codable, CustomStringConvertible {
+  package let rawValue: String
+
+  /// Nil unless `text` is `yyyy-MM-dd` and the day exists (no 30 February).
+  package init?(_ text: String) {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard text.utf8.count == 10, parts.count == 3,
+      parts[0].utf8.count == 4, parts[1].utf8.count == 2, parts[2].utf8.count == 2,
+      text.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || (48...57).contains($0) }),
+      let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2]),
+      year >= 1900
+    else { return nil }
+    let calendar = Calendar(identifier: .gregorian)
+    guard DateComponents(calendar: calendar, year: year, month: month, day: day).isValidDate else {
+      return nil
+    }
+    rawValue = text
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    guard let date = CalendarDate(try container.decode(String.self)) else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "not an existing date yyyy-MM-dd")
+    }
+    self = date
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(rawValue)
+  }
+
+  package var description: String { rawValue }
+
+  package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
