@@ -30,6 +30,13 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "ExchangeCore"),
     .target(name: "DocumentSigning", dependencies: ["ExchangeCore", "COpenSSL"]),
+    .target(name: "ExchangeStore", dependencies: ["ExchangeCore", database]),
+    .target(
+      name: "ExchangeNode",
+      dependencies: [
+        "ExchangeCore", "ExchangeStore", lifecycle, logging,
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ]),
     .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ", logging]),
   ],
   swiftLanguageModes: [.v6]

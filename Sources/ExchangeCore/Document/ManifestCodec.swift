@@ -21,6 +21,17 @@ package enum ManifestCodec {
     return manifest
   }
 
+  /// The digests that a manifest names, however many other rules it breaks: what has to go when
+  /// the manifest is refused under Điều 5.
+  package static func namedDigests(_ bytes: Data) -> [SHA256Digest] {
+    struct Named: Decodable {
+      struct File: Decodable { var sha256: SHA256Digest }
+      var attachments: [File]
+    }
+    let named = try? WireJSON.decode(Named.self, from: bytes)
+    return (named?.attachments ?? []).prefix(WireLimits.attachments).map(\.sha256)
+  }
+
   /// The rules that hold for every manifest, whoever wrote it.
   package static func validate(_ manifest: Manifest) throws(DocumentError) {
     try check(organ: manifest.from, field: "from")

@@ -47,3 +47,15 @@ package enum TextRules {
   private static let foreign = Set(
     "µ¸¶·¹¨»¾¼½Æ©ÇË®ÎÏÑª×ØÜÞßä«åæçë¬îïñö÷ûüþøÿÅÄÖ¤¥¦§°±".unicodeScalars)
 }
+
+extension TextRules {
+  /// `text` made fit for a field: NFC, harmful characters replaced, cut to `maximum` scalars.
+  /// Used where a reason quotes what a peer wrote.
+  package static func fitting(_ text: String, maximum: Int) -> String {
+    let scalars = normalized(text).unicodeScalars.prefix(maximum).map { scalar in
+      isHarmful(scalar) ? "?" : scalar
+    }
+    let cut = normalized(String(String.UnicodeScalarView(scalars)))
+    return cut.isEmpty ? "?" : cut
+  }
+}

@@ -1,0 +1,129 @@
+package import ExchangeCore
+package import ExchangeStore
+import Foundation
+
+/// Limits that this node sets itself, below those of the wire.
+package struct IntakeLimits: Sendable, Hashable {
+  /// Sum of the attachments of one document, in bytes.
+  package var documentBytes: Int64
+  /// Bytes of unfinished transfers that one sender may have here.
+  package var pendingBytes: Int64
+
+  package init(documentBytes: Int64 = 1 << 30, pendingBytes: Int64 = 8 << 30) {
+    self.documentBytes = documentBytes
+    self.pendingBytes = pendingBytes
+  }
+}
+
+/// Stores what a queue delivers, raw and unjudged, in one commit per batch; the consumer
+/// acknowledges after that.
+///
+/// Nothing signed is parsed here. The bytes of pieces go to their place at once, so that they are
+/// written only once; they are believed only when a verified manifest names their digest.
+package final class Intake: DeliverySink {
+  private let store: Store
+  private let hashing: any ContentHashing
+  private let clock: any WallClock
+  private let limits: IntakeLimits
+  private let isKnown: @Sendable (UnitID) -> Bool
+  private let events: any IntakeEvents
+
+  package init(
+    store: Store, hashing: any ContentHashing, clock: any WallClock, limits: IntakeLimits,
+    isKnown: @escaping @Sendable (UnitID) -> Bool, events: any IntakeEvents
+  ) {
+    self.store = store
+    self.hashing = hashing
+    self.clock = clock
+    self.limits = limits
+    self.isKnown = isKnown
+    self.events = events
+  }
+
+  package func store(_ batch: [InboundMessage]) throws {
+    var messages: [ReceivedMessage] = []
+    var pieces: [ReceivedPiece] = []
+    var spools: [ContentFiles.SpoolName: [(offset: Int64, body: Data)]] = [:]
+    for message in batch {
+      switch try sort(message) {
+      case .message(let received): messages.append(received)
+      case .piece(let piece): pieces.append(piece)
+      case .part(let name, let sender, let address, let body):
+        spools[name, default: []].append((address.offset, body))
+        pieces.append(.part(sender: sender, address: address))
+      case .known: continue
+      }
+    }
+    for (name, parts) in spools { try store.files.spool(parts, transfer: name) }
+    try store.store(messages: messages, pieces: pieces, at: clock.now)
+    events.stored(hasMessages: !messages.isEmpty, hasPieces: !pieces.isEmpty)
+  }
+
+  package func connectionChanged(_ state: LinkState) { events.connectionChanged(state) }
+  package func wentIdle() { events.wentIdle() }
+
+  private enum Sorted {
+    case message(ReceivedMessage)
+    case piece(ReceivedPiece)
+    case part(ContentFiles.SpoolName, sender: UnitID, PieceAddress, body: Data)
+    /// A piece of content that is here already.
+    case known
+  }
+
+  private func sort(_ message: InboundMessage) throws -> Sorted {
+    guard let sender = message.assertedSender else {
+      return .message(
+        received(message, .senderMismatch, "the broker does not vouch for the sender"))
+    }
+    guard let body = message.body else {
+      return .message(
+        received(message, .tooLarge, "the message has \(message.bodySize) bytes"))
+    }
+    guard message.envelope.kind == .piece else { return .message(received(message)) }
+    guard isKnown(sender) else {
+      return .message(received(message, .unknownSender, "“\(sender)” is not in the directory"))
+    }
+    guard message.envelope.version == Envelope.version else {
+      return .message(received(message, .version, "a piece of another version"))
+    }
+    guard let address = message.envelope.piece, address.length == body.count else {
+      return .message(
+        received(message, .pieceMalformed, "headers and length of the piece contradict"))
+    }
+    guard address.size <= limits.documentBytes else {
+      return .message(received(message, .tooLarge, "an attachment of \(address.size) bytes"))
+    }
+    if try store.has(address.sha256) { return .known }
+    if address.size == Int64(body.count) {
+      guard hashing.sha256(body) == address.sha256 else {
+        return .piece(.spoiled(sender: sender, sha256: address.sha256))
+      }
+      return .piece(.whole(try store.files.ingest(body, digest: address.sha256)))
+    }
+    guard try store.pendingBytes(from: sender) <= limits.pendingBytes else {
+      return .message(received(message, .tooLarge, "too many unfinished transfers of “\(sender)”"))
+    }
+    let name = store.files.spoolName(sender: sender, sha256: address.sha256, size: address.size)
+    return .part(name, sender: sender, address, body: body)
+  }
+
+  /// Bodies that a fault keeps from the judge are not kept.
+  private func received(
+    _ message: InboundMessage, _ outcome: OutcomeCode? = nil, _ detail: String = ""
+  ) -> ReceivedMessage {
+    let body = outcome == nil ? message.body : nil
+    return ReceivedMessage(
+      sender: message.assertedSender?.rawValue ?? ReceivedMessage.unassertedSender,
+      messageID: message.envelope.messageID,
+      bodyDigest: hashing.sha256(message.body ?? Data("\(message.bodySize)".utf8)),
+      type: message.envelope.type, version: message.envelope.version, body: body,
+      size: Int64(clamping: message.bodySize), fault: outcome.map { ($0, detail) })
+  }
+}
+
+/// What the intake tells the rest of the node. Called on the consumer's thread, after the commit.
+package protocol IntakeEvents: Sendable {
+  func stored(hasMessages: Bool, hasPieces: Bool)
+  func connectionChanged(_ state: LinkState)
+  func wentIdle()
+}

@@ -1,0 +1,268 @@
+import ExchangeCore
+import ExchangeStore
+import Foundation
+package import Logging
+
+/// Decides about stored messages: what is believed, what is refused and why. Runs on one thread;
+/// every batch is one commit.
+package final class Judge: Sendable {
+  private let context: NodeContext
+  private let limits: IntakeLimits
+  private let log: Logger
+  private static let batch = 32
+
+  package init(context: NodeContext, limits: IntakeLimits, log: Logger) {
+    self.context = context
+    self.limits = limits
+    self.log = log
+  }
+
+  /// Judges up to one batch. `ripe` also looks at documents whose attachments were missing.
+  /// Returns how many messages were judged.
+  package func step(ripe: Bool) throws -> Int {
+    var rows = try context.store.unjudged(limit: Self.batch)
+    if ripe { rows += try context.store.ripe(limit: Self.batch) }
+    guard !rows.isEmpty else { return 0 }
+    let judgements = try rows.map(judge)
+    try context.store.apply(judgements, at: context.clock.now)
+    for (row, judgement) in zip(rows, judgements) { note(judgement, row) }
+    return rows.count
+  }
+
+  /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large
+  /// file takes seconds. Returns how many were finished.
+  package func assemble() throws -> Int {
+    let transfers = try context.store.completeTransfers()
+    for transfer in transfers {
+      let name = context.store.files.spoolName(
+        sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
+      let isIntact = try context.store.files.assemble(
+        name, digest: transfer.sha256, size: transfer.size)
+      try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+    }
+    return transfers.count
+  }
+
+  private func judge(_ message: UnjudgedMessage) throws -> Judgement {
+    let decision: (Judgement.Decision, String?)
+    guard let sender = UnitID(message.sender), context.directory.current.unit(sender) != nil else {
+      return Judgement(
+        message: message.key,
+        decision: .quarantine(
+          .unknownSender, detail: "“\(message.sender)” is not in the directory", refusal: nil))
+    }
+    switch MessageKind(rawValue: message.type) {
+    case .document: decision = try judgeDocument(message, from: sender)
+    case .status: decision = try judgeStatus(message, from: sender)
+    case .piece, nil:
+      decision = (
+        .quarantine(
+          .messageKind, detail: "type “\(message.type.prefix(60))”", refusal: nil), nil
+      )
+    }
+    return Judgement(message: message.key, decision: decision.0, evidence: decision.1)
+  }
+
+  // MARK: Documents
+
+  private func judgeDocument(_ message: UnjudgedMessage, from sender: UnitID) throws
+    -> (Judgement.Decision, String?)
+  {
+    func refuse(
+      _ outcome: OutcomeCode, _ detail: String, content: Data?, discard: [SHA256Digest] = []
+    ) throws -> (Judgement.Decision, String?) {
+      (
+        .quarantine(
+          outcome, detail: detail,
+          refusal: try refusal(message, to: sender, outcome, detail, content: content),
+          discard: discard), nil
+      )
+    }
+
+    let content: Data
+    let signers: [SignerIdentity]
+    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.receivedAt) {
+    case .invalid(let problem, let detail, let content):
+      return try refuse(OutcomeCode(problem), detail, content: content)
+    case .valid(let verified, let identities):
+      content = verified
+      signers = identities
+    }
+    let manifest: Manifest
+    do {
+      guard message.version == Envelope.version else {
+        throw DocumentError(.version, "congvan-version: is not 1")
+      }
+      manifest = try ManifestCodec.decode(content)
+    } catch let error as DocumentError {
+      let isSecret = error.kind == .secrecy
+      return try refuse(
+        outcome(of: error), isSecret ? "a secrecy mark is declared" : error.reason,
+        content: content, discard: isSecret ? ManifestCodec.namedDigests(content) : [])
+    }
+    if let (outcome, detail) = breach(manifest, message: message, sender: sender) {
+      return try refuse(outcome, detail, content: content)
+    }
+    let digest = context.hashing.sha256(content)
+    let evidence = signers.map { "\($0.subject), \($0.certificate)" }.joined(separator: "; ")
+    if let known = try context.store.incomingDocument(from: sender, id: manifest.documentID) {
+      if known.manifestDigest != digest {
+        return try refuse(
+          .conflict, "document \(manifest.documentID) is known with another manifest",
+          content: content)
+      }
+      if known.received != message.key { return (.duplicate(of: known.received), evidence) }
+    }
+    let digests = manifest.attachments.map(\.sha256)
+    let (missing, spoiled) = try context.store.missing(digests, from: sender)
+    if let altered = manifest.attachments.first(where: { spoiled.contains($0.sha256) }) {
+      return try refuse(
+        .attachmentAltered, "“\(altered.name)” does not have its digest", content: content)
+    }
+    guard missing.isEmpty else { return (.wait(manifest, digest), evidence) }
+    do {
+      if let detail = try formatBreach(manifest) {
+        return try refuse(.attachmentFormat, detail, content: content)
+      }
+    } catch let error as StoreError where error.kind == .contentMissing {
+      // A damaged blob folder must not stop the judge: the document waits, and the log says why.
+      log.error("content is missing", metadata: ["reason": "\(error.reason)"])
+      return (.wait(manifest, digest), evidence)
+    }
+    let receipt = try context.sign(
+      documentID: manifest.documentID, manifestDigest: digest, to: sender, code: .arrived)
+    return (.accept(manifest, digest, receipt: receipt), evidence)
+  }
+
+  private func breach(_ manifest: Manifest, message: UnjudgedMessage, sender: UnitID) -> (
+    OutcomeCode, String
+  )? {
+    if context.directory.current.unit(manifest.from.organId)?.id
+      != context.directory.current.unit(sender)?.id
+    {
+      return (.senderMismatch, "from: “\(manifest.from.organId)”, but “\(sender)” sent it")
+    }
+    if message.messageID != manifest.documentID.rawValue {
+      return (.rule, "message-id: is not the document's id")
+    }
+    let own = context.directory.current.unit(context.unit.organId)
+    if !manifest.to.contains(where: { organ in
+      organ.organId == context.unit.organId || own?.aliases.contains(organ.organId) == true
+    }) {
+      return (.notAddressed, "to: does not name “\(context.unit.organId)”")
+    }
+    let total = manifest.attachments.reduce(0) { $0 + $1.size }
+    if total > limits.documentBytes {
+      return (.tooLarge, "attachments: \(total) bytes, this unit takes \(limits.documentBytes)")
+    }
+    return nil
+  }
+
+  /// The content of every attachment must be what its name says.
+  private func formatBreach(_ manifest: Manifest) throws -> String? {
+    let window: Int64 = 65_536
+    for attachment in manifest.attachments {
+      let count = Int(min(window, attachment.size))
+      let head = try context.store.content(attachment.sha256, offset: 0, count: count)
+      let tail = try context.store.content(
+        attachment.sha256, offset: max(0, attachment.size - window), count: count)
+      do {
+        _ = try AttachmentRules.mediaType(name: attachment.name, head: head, tail: tail)
+      } catch {
+        return error.reason
+      }
+    }
+    return nil
+  }
+
+  /// A refusal, when the document can be named: from the content, or from the message id when even
+  /// that is unreadable.
+  private func refusal(
+    _ message: UnjudgedMessage, to sender: UnitID, _ outcome: OutcomeCode, _ detail: String,
+    content: Data?
+  ) throws -> SignedStatus? {
+    guard let id = RecordID(message.messageID) else { return nil }
+    return try context.sign(
+      documentID: id, manifestDigest: context.hashing.sha256(content ?? message.body), to: sender,
+      code: .refused, reasonCode: outcome, note: detail)
+  }
+
+  private func outcome(of error: DocumentError) -> OutcomeCode {
+    switch error.kind {
+    case .secrecy: .dieu5
+    case .malformed: .malformed
+    case .version: .version
+    case .tooLarge, .attachmentSize: .tooLarge
+    default: .rule
+    }
+  }
+
+  // MARK: Statuses
+
+  private func judgeStatus(_ message: UnjudgedMessage, from sender: UnitID) throws
+    -> (Judgement.Decision, String?)
+  {
+    func quarantine(_ outcome: OutcomeCode, _ detail: String) -> (Judgement.Decision, String?) {
+      (.quarantine(outcome, detail: detail, refusal: nil), nil)
+    }
+    let content: Data
+    let signers: [SignerIdentity]
+    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.receivedAt) {
+    case .invalid(let problem, let detail, _): return quarantine(OutcomeCode(problem), detail)
+    case .valid(let verified, let identities):
+      content = verified
+      signers = identities
+    }
+    let status: StatusStatement
+    do {
+      status = try StatusCodec.decode(content)
+    } catch let error as DocumentError {
+      return quarantine(outcome(of: error), error.reason)
+    }
+    let directory = context.directory.current
+    guard directory.unit(status.from.organId)?.id == directory.unit(sender)?.id else {
+      return quarantine(
+        .senderMismatch, "from: “\(status.from.organId)”, but “\(sender)” sent it")
+    }
+    let evidence = signers.map { "\($0.subject), \($0.certificate)" }.joined(separator: "; ")
+    let unit = context.unit.organId
+    if let delivery = try context.store.delivery(
+      of: status.documentID, issuedBy: unit, to: sender)
+    {
+      let isSame = delivery.manifestDigest == status.manifestDigest
+      guard isSame || status.code == .refused else {
+        return quarantine(.statusUnmatched, "manifestSha256: is not the digest of our document")
+      }
+      return (
+        .status(
+          status, about: delivery.document,
+          effect: effect(of: status, isSame: isSame).map { (delivery.key, $0) }), evidence
+      )
+    }
+    if let document = try context.store.incomingDocument(from: sender, id: status.documentID) {
+      return (.status(status, about: document.key, effect: nil), evidence)
+    }
+    return quarantine(
+      .statusUnmatched, "document \(status.documentID) was never sent to “\(sender)”")
+  }
+
+  private func effect(of status: StatusStatement, isSame: Bool) -> DeliveryEffect? {
+    if status.code.provesArrival { return .delivered(code: status.code.rawValue) }
+    guard status.code == .refused else { return nil }
+    let code = status.reasonCode ?? OutcomeCode.refusedByPerson.rawValue
+    let reason = status.note ?? ""
+    return isSame
+      ? .refused(code: code, reason: reason)
+      : .suspended(code: code, reason: "altered on the way: " + reason)
+  }
+
+  private func note(_ judgement: Judgement, _ message: UnjudgedMessage) {
+    guard case .quarantine(let outcome, let detail, _, _) = judgement.decision else { return }
+    log.warning(
+      "message is quarantined",
+      metadata: [
+        "sender": "\(message.sender)", "message": "\(message.messageID)", "code": "\(outcome)",
+        "detail": "\(detail)",
+      ])
+  }
+}

@@ -1,0 +1,31 @@
+package import ExchangeCore
+
+/// Why an action of the node could not be carried out.
+package typealias NodeError = Failure<NodeErrorCode>
+
+package enum NodeErrorCode: String, FailureCode {
+  case unreachable = "NODE-BROKER-UNREACHABLE"
+  case notIncoming = "DOCUMENT-NOT-INCOMING"
+  case notAccepted = "DOCUMENT-NOT-ACCEPTED"
+  case alreadyRefused = "DOCUMENT-ALREADY-REFUSED"
+  case exportExists = "EXPORT-EXISTS"
+  case exportFailed = "EXPORT-FAILED"
+  case verifyFailed = "VERIFY-FAILED"
+  case notAUnit = "UNIT-NOT-IN-DIRECTORY"
+  case notYetWhole = "DOCUMENT-INCOMPLETE"
+  case reason = "REASON-MISSING"
+
+  package var hint: String {
+    switch self {
+    case .unreachable: "Check the broker with: congvan config check"
+    case .notIncoming, .notAccepted: "See the incoming documents with: congvan inbox"
+    case .alreadyRefused: "Nothing to do; see: congvan show ID"
+    case .exportExists: "Give an empty or new folder with --out."
+    case .exportFailed: "Check the folder's permissions and free space."
+    case .verifyFailed: "Do not use this copy; ask the sender or the exporting unit for a new one."
+    case .notAUnit: "Ask the federation to enter this unit and its certificate in the directory."
+    case .notYetWhole: "Wait until every attachment has arrived; see: congvan show ID"
+    case .reason: "Give a reason: it is recorded, and sent along with a refusal."
+    }
+  }
+}

@@ -1,0 +1,247 @@
+package import ExchangeCore
+package import ExchangeStore
+import Foundation
+
+/// What a clerk enters to send a document.
+package struct OutgoingDraft: Sendable {
+  package var files: [String]
+  package var recipients: [String]
+  package var number: String
+  package var date: String
+  package var typeName: String
+  package var subject: String
+  package var signerName: String?
+  package var position: String?
+  package var competence: String?
+  package var urgency: Urgency = .normal
+  package var dueDate: String?
+  package var replyTo: String?
+  package var secrecyMark: String?
+
+  package init(
+    files: [String], recipients: [String], number: String, date: String, typeName: String,
+    subject: String
+  ) {
+    self.files = files
+    self.recipients = recipients
+    self.number = number
+    self.date = date
+    self.typeName = typeName
+    self.subject = subject
+  }
+}
+
+/// The acts of a clerk or an administrator, as the CLI and the web call them. None needs the daemon:
+/// they write to the database, and the daemon acts.
+package struct Office: Sendable {
+  package let context: NodeContext
+  package let actor: Actor
+  private let limits: IntakeLimits
+
+  package init(context: NodeContext, actor: Actor, limits: IntakeLimits = IntakeLimits()) {
+    self.context = context
+    self.actor = actor
+    self.limits = limits
+  }
+
+  // MARK: Sending
+
+  /// Checks, signs and stores a document with its deliveries. Either all of it is queued when this
+  /// returns, or nothing is.
+  package func send(_ draft: OutgoingDraft) throws -> (
+    id: RecordID, deliveries: [DeliverySummary]
+  ) {
+    let issued = try prepare(draft)
+    try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+    var filter = DeliveryFilter()
+    filter.documents = [issued.manifest.documentID]
+    return (issued.manifest.documentID, try context.store.deliveries(filter))
+  }
+
+  /// Everything of `send` but the transaction.
+  func prepare(_ draft: OutgoingDraft) throws -> IssuedDocument {
+    let manifest = try record(of: draft)
+    var contents: [StoredContent] = []
+    var attachments: [Attachment] = []
+    for path in draft.files {
+      let (content, attachment) = try take(path)
+      if let same = attachments.first(where: { $0.sha256 == attachment.sha256 }) {
+        throw DocumentError(
+          .attachmentDuplicate, "file “\(path)”: is the same file as “\(same.name)”")
+      }
+      contents.append(content)
+      attachments.append(attachment)
+    }
+    var complete = manifest
+    complete.attachments = attachments
+    let total = attachments.reduce(0) { $0 + $1.size }
+    guard total <= limits.documentBytes else {
+      throw DocumentError(
+        .tooLarge, "files: \(total) bytes together, at most \(limits.documentBytes) are allowed")
+    }
+    return try seal(complete, contents: contents)
+  }
+
+  /// Encodes and signs a manifest.
+  func seal(_ manifest: Manifest, contents: [StoredContent]) throws -> IssuedDocument {
+    let json = try ManifestCodec.encode(manifest)
+    let signed = try context.signer.sign(json, at: manifest.createdAt)
+    guard signed.count <= WireLimits.bodyBytes else {
+      throw DocumentError(
+        .tooLarge, "the signed manifest has \(signed.count) bytes: too many recipients or files")
+    }
+    return IssuedDocument(
+      manifest: manifest, digest: context.hashing.sha256(json), signed: signed, contents: contents)
+  }
+
+  /// The record fields, checked before any file is read.
+  private func record(of draft: OutgoingDraft) throws -> Manifest {
+    if let mark = draft.secrecyMark.map(TextRules.normalized), mark.lowercased() != "thường" {
+      throw DocumentError(.secrecy, "secrecy: “\(mark)” must not be entered in the system (Điều 5)")
+    }
+    func text(_ value: String, _ field: String, _ maximum: Int) throws -> String {
+      let normal = TextRules.normalized(value)
+      try TextRules.check(normal, field: field, maximum: maximum)
+      try TextRules.checkEncoding(normal, field: field)
+      return normal
+    }
+    func date(_ value: String, _ field: String) throws -> CalendarDate {
+      guard let date = CalendarDate(value) else {
+        throw DocumentError(.date, "\(field): “\(value)” is not an existing date (yyyy-MM-dd)")
+      }
+      return date
+    }
+    guard !draft.files.isEmpty else { throw DocumentError(.attachmentMissing, "files: none given") }
+    guard !draft.recipients.isEmpty else { throw DocumentError(.recipients, "to: no unit given") }
+    let now = context.clock.now
+    let signer = try draft.signerName.map { name in
+      SignerInfo(
+        fullName: try text(name, "signer", 50),
+        position: try draft.position.map { try text($0, "position", 100) },
+        competence: try draft.competence.map { try text($0, "capacity", 10) })
+    }
+    if signer == nil, draft.position != nil || draft.competence != nil {
+      throw DocumentError(.text, "signer: a position or capacity needs the signer's name")
+    }
+    var recipients: [Organ] = []
+    for name in draft.recipients {
+      for unit in try context.directory.current.resolve(recipient: TextRules.normalized(name)) {
+        let isGroup = name.hasPrefix("@")
+        if unit.id == context.unit.organId {
+          if isGroup { continue }
+          throw DocumentError(.recipients, "to: “\(name)” is this unit itself")
+        }
+        guard !recipients.contains(where: { $0.organId == unit.id }) else {
+          if isGroup { continue }
+          throw DocumentError(.recipients, "to: “\(name)” is named twice")
+        }
+        recipients.append(Organ(organId: unit.id, organName: unit.name))
+      }
+    }
+    return Manifest(
+      documentID: RecordID(at: now), createdAt: now, from: context.unit, to: recipients,
+      number: try ReferenceNumber(draft.number), issuedDate: try date(draft.date, "date"),
+      typeName: try text(draft.typeName, "type", 100),
+      subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
+      dueDate: try draft.dueDate.map { try date($0, "due") },
+      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [], attachments: [])
+  }
+
+  private func take(_ path: String) throws -> (StoredContent, Attachment) {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw DocumentError(.attachmentMissing, "file “\(path)”: does not exist")
+    }
+    guard !isFolder.boolValue, FileManager.default.isReadableFile(atPath: path) else {
+      throw DocumentError(.attachmentUnreadable, "file “\(path)”: is not a readable file")
+    }
+    let name = TextRules.normalized(path.split(separator: "/").last.map(String.init) ?? path)
+    try AttachmentRules.check(name: name)
+    try TextRules.checkEncoding(name, field: "file name")
+    var mediaType = ""
+    let content = try context.store.files.ingest(path: path, maximum: limits.documentBytes) {
+      mediaType = try AttachmentRules.mediaType(name: name, head: $0, tail: $1)
+    }
+    return (
+      content,
+      Attachment(name: name, mediaType: mediaType, size: content.size, sha256: content.sha256)
+    )
+  }
+
+  // MARK: Refusing and resending
+
+  /// Refuses an accepted incoming document: a signed 02 with the reason goes to the sender.
+  package func refuse(_ id: String, reason: String) throws -> RecordID {
+    let (document, direction) = try context.store.find(id)
+    guard direction == "incoming",
+      let incoming = try context.store.incomingDocument(key: document.key)
+    else { throw NodeError(.notIncoming, "document \(document.id) is not an incoming one") }
+    guard incoming.state == .accepted else {
+      throw NodeError(.notAccepted, "document \(document.id) is \(incoming.state.rawValue)")
+    }
+    guard incoming.status != StatusCode.refused.rawValue else {
+      throw NodeError(.alreadyRefused, "document \(document.id) was refused before")
+    }
+    let reason = try checkedReason(reason)
+    let known = try context.store.incomingDocument(from: document.sender, id: document.id)
+    guard let digest = known?.manifestDigest else {
+      throw StoreError(.notFound, "document \(document.id)")
+    }
+    let status = try context.sign(
+      documentID: document.id, manifestDigest: digest, to: document.sender, code: .refused,
+      reasonCode: .refusedByPerson, note: reason)
+    try context.store.refuse(
+      document: document.key, statement: status.statement, signed: status.signed,
+      at: status.statement.timestamp)
+    return document.id
+  }
+
+  /// Queues deliveries again: same id, same bytes. `ids` are document ids (or their beginnings) or
+  /// delivery ids (`document/unit`).
+  package func resend(
+    ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool
+  ) throws -> [Store.ResendResult] {
+    let reason = try checkedReason(reason)
+    var keys: [Int64] = []
+    if ids.isEmpty {
+      keys = try context.store.deliveries(filter).map(\.key)
+    }
+    for id in ids {
+      let parts = id.split(separator: "/", maxSplits: 1)
+      let (document, direction) = try context.store.find(String(parts.first ?? ""))
+      guard direction == "outgoing" else {
+        throw StoreError(.notFound, "document \(document.id) is not an outgoing one")
+      }
+      var one = filter
+      one.documents = [document.id]
+      if parts.count == 2 { one.to = UnitID(String(parts[1])) }
+      let found = try context.store.deliveries(one).map(\.key)
+      guard !found.isEmpty else { throw StoreError(.notFound, "no delivery “\(id)”") }
+      keys += found
+    }
+    return try context.store.resend(
+      keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor)
+  }
+
+  private func checkedReason(_ text: String) throws -> String {
+    let reason = TextRules.normalized(text)
+    guard !reason.isEmpty else { throw NodeError(.reason, "reason: is empty") }
+    try TextRules.check(reason, field: "reason", maximum: 500)
+    return reason
+  }
+}
+
+extension Store {
+  /// The document whose id is `text` or begins with it (at least 8 characters).
+  package func find(_ text: String) throws -> (summary: DocumentSummary, direction: String) {
+    guard text.utf8.count >= 8, text.allSatisfy({ $0.isHexDigit || $0 == "-" }) else {
+      throw StoreError(.notFound, "“\(text)” is not an id or the beginning of one")
+    }
+    let found = try documents(idPrefix: text.lowercased())
+    guard let first = found.first else { throw StoreError(.notFound, "no document “\(text)”") }
+    guard found.count == 1 else {
+      throw StoreError(.ambiguous, "“\(text)” is the beginning of \(found.count) documents")
+    }
+    return first
+  }
+}

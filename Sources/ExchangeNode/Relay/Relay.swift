@@ -1,0 +1,275 @@
+package import ExchangeCore
+package import ExchangeStore
+import Foundation
+package import Logging
+import Synchronization
+
+/// Publishes what is due: hands the publisher the messages of statuses and deliveries, and turns
+/// the broker's answers into transport states.
+///
+/// Claims live in memory, because one daemon owns a node folder: after a crash everything that was
+/// in flight is still `queued` in the database and goes out again with the same ids.
+package final class Relay: PublishSource {
+  private enum Subject: Hashable {
+    case status(Int64)
+    case delivery(Int64)
+  }
+
+  private struct State {
+    var statuses: [Int64: StatusWork] = [:]
+    var deliveries: [Int64: ActiveDelivery] = [:]
+    /// Delivery keys in the order they take turns.
+    var turns: [Int64] = []
+    var tokens: [UInt64: (subject: Subject, position: Int64)] = [:]
+    var nextToken: UInt64 = 0
+    var random = SystemRandomNumberGenerator()
+
+    mutating func token(for subject: Subject, position: Int64) -> UInt64 {
+      nextToken += 1
+      tokens[nextToken] = (subject, position)
+      return nextToken
+    }
+  }
+
+  /// Deliveries that take turns at the same time. A large file therefore never holds up small
+  /// documents, and the memory for claims is bounded.
+  private static let activeLimit = 64
+  /// How long work of another process (the CLI) may wait to be noticed.
+  private static let pollInterval = Duration.milliseconds(200)
+
+  private let store: Store
+  private let clock: any WallClock
+  private let policy: RetryPolicy
+  private let log: Logger
+  private let state = Mutex(State())
+  private let onLink: @Sendable (LinkState) -> Void
+
+  package init(
+    store: Store, clock: any WallClock, policy: RetryPolicy, log: Logger,
+    onLink: @escaping @Sendable (LinkState) -> Void = { _ in }
+  ) {
+    self.store = store
+    self.clock = clock
+    self.policy = policy
+    self.log = log
+    self.onLink = onLink
+  }
+
+  /// True when nothing is claimed and nothing is due.
+  package func isIdle() throws -> Bool {
+    let isEmpty = state.withLock { $0.statuses.isEmpty && $0.deliveries.isEmpty }
+    return try isEmpty && !store.hasDueWork(now: clock.now)
+  }
+
+  // MARK: PublishSource
+
+  package func next(count: Int, bytes: Int) throws -> [OutboundMessage] {
+    guard count > 0, bytes > 0 else { return [] }
+    let now = clock.now
+    return try state.withLock { state in
+      var batch: [OutboundMessage] = []
+      var room = bytes
+      try takeStatuses(&state, count: count, room: &room, now: now, into: &batch)
+      try claimDeliveries(&state, now: now)
+      try takePieces(&state, count: count, room: &room, into: &batch)
+      return batch
+    }
+  }
+
+  package func settle(_ outcomes: [(token: UInt64, outcome: PublishOutcome)]) throws {
+    let now = clock.now
+    try state.withLock { state in
+      var deliveries: [(key: Int64, result: RelayResult)] = []
+      var statuses: [(key: Int64, result: RelayResult)] = []
+      for (token, outcome) in outcomes {
+        switch state.tokens[token]?.subject {
+        case .status(let key):
+          guard let work = state.statuses[key] else { continue }
+          if let result = decide(
+            outcome, failures: work.failures, failingSince: work.failingSince, progress: 0,
+            now: now, random: &state.random)
+          {
+            statuses.append((key, result))
+          }
+        case .delivery(let key):
+          guard let position = state.tokens[token]?.position else { continue }
+          state.deliveries[key]?.settle(position: position, outcome)
+        case nil: continue
+        }
+      }
+      for (key, active) in state.deliveries where active.outstanding.isEmpty {
+        if let failure = active.failure {
+          if let result = decide(
+            failure, failures: active.work.failures, failingSince: active.work.failingSince,
+            progress: active.progress, now: now, random: &state.random)
+          {
+            deliveries.append((key, result))
+          }
+        } else if active.isComplete {
+          deliveries.append((key, .published))
+        }
+      }
+      let finished = Set(deliveries.map(\.key))
+      for (key, active) in state.deliveries where active.shouldSaveProgress && !finished.contains(key) {
+        deliveries.append((key, .interrupted(progress: active.progress)))
+      }
+      try store.settle(deliveries: deliveries, statuses: statuses, at: now)
+
+      // Only what is committed is forgotten: had it thrown, the publisher would ask again.
+      for (token, _) in outcomes {
+        if case .status(let key) = state.tokens.removeValue(forKey: token)?.subject {
+          state.statuses.removeValue(forKey: key)
+        }
+      }
+      for (key, result) in deliveries {
+        if case .interrupted(let progress) = result {
+          state.deliveries[key]?.savedProgress = progress
+        } else {
+          state.deliveries.removeValue(forKey: key)
+          state.turns.removeAll { $0 == key }
+        }
+        note(result, delivery: key)
+      }
+    }
+  }
+
+  package func nextDue() throws -> Timestamp? {
+    let poll = clock.now.advanced(by: Self.pollInterval)
+    return try store.nextRetry().map { min($0, poll) } ?? poll
+  }
+
+  package func connectionChanged(_ link: LinkState) { onLink(link) }
+
+  // MARK: Taking work
+
+  private func takeStatuses(
+    _ state: inout State, count: Int, room: inout Int, now: Timestamp,
+    into batch: inout [OutboundMessage]
+  ) throws {
+    let due = try store.dueStatuses(limit: count, excluding: Set(state.statuses.keys), now: now)
+    for work in due where batch.count < count && (room >= work.signed.count || batch.isEmpty) {
+      state.statuses[work.key] = work
+      room -= work.signed.count
+      batch.append(
+        OutboundMessage(
+          token: state.token(for: .status(work.key), position: 0), to: work.to, lane: .express,
+          envelope: Envelope(
+            type: MessageKind.status.rawValue, messageID: work.id.rawValue,
+            correlationID: work.documentID.rawValue),
+          body: work.signed))
+    }
+  }
+
+  private func claimDeliveries(_ state: inout State, now: Timestamp) throws {
+    let waiting = state.deliveries.values.count { $0.hasNext }
+    guard waiting < Self.activeLimit / 2, state.deliveries.count < 4 * Self.activeLimit else {
+      return
+    }
+    let due = try store.dueDeliveries(
+      limit: Self.activeLimit - waiting, excluding: Set(state.deliveries.keys), now: now)
+    for work in due {
+      state.deliveries[work.key] = ActiveDelivery(work)
+      state.turns.append(work.key)
+    }
+    if !due.isEmpty {
+      let urgency = state.deliveries.mapValues(\.work.urgency)
+      state.turns = state.turns.enumerated().sorted { left, right in
+        let (first, second) = (urgency[left.element] ?? .normal, urgency[right.element] ?? .normal)
+        return first == second ? left.offset < right.offset : first > second
+      }.map(\.element)
+    }
+  }
+
+  /// One message per delivery in turn, the most urgent deliveries first.
+  private func takePieces(
+    _ state: inout State, count: Int, room: inout Int, into batch: inout [OutboundMessage]
+  ) throws {
+    var moved = true
+    while batch.count < count, moved {
+      moved = false
+      for key in state.turns {
+        guard batch.count < count, var active = state.deliveries[key], let step = active.peek()
+        else { continue }
+        let body: Data
+        let envelope: Envelope
+        do {
+          (envelope, body) = try message(step.step, of: active.work)
+        } catch let error as StoreError where error.kind == .contentMissing {
+          active.fail(.refused(code: 0, text: error.reason))
+          state.deliveries[key] = active
+          continue
+        }
+        guard room >= body.count || batch.isEmpty else { return }
+        active.take(step.position)
+        state.deliveries[key] = active
+        room -= body.count
+        moved = true
+        batch.append(
+          OutboundMessage(
+            token: state.token(for: .delivery(key), position: step.position), to: active.work.to,
+            lane: active.work.urgency.lane, envelope: envelope, body: body))
+      }
+    }
+  }
+
+  private func message(_ step: DeliveryPlan.Step, of work: DeliveryWork) throws
+    -> (Envelope, Data)
+  {
+    switch step {
+    case .manifest:
+      return (
+        Envelope(type: MessageKind.document.rawValue, messageID: work.documentID.rawValue),
+        try store.signedManifest(document: work.document)
+      )
+    case .piece(let address):
+      let body = try store.content(
+        address.sha256, offset: address.offset, count: Int(address.length))
+      guard body.count == address.length else {
+        throw StoreError(.contentMissing, "content \(address.sha256): is shorter than recorded")
+      }
+      return (
+        Envelope(
+          type: MessageKind.piece.rawValue, messageID: address.messageID,
+          correlationID: work.documentID.rawValue, piece: address),
+        body
+      )
+    }
+  }
+
+  // MARK: Deciding
+
+  private func decide(
+    _ outcome: PublishOutcome, failures: Int, failingSince: Timestamp?, progress: Int64,
+    now: Timestamp, random: inout SystemRandomNumberGenerator
+  ) -> RelayResult? {
+    if case .refused(0, let text) = outcome {
+      return .suspend(code: StoreErrorCode.contentMissing.rawValue, reason: text)
+    }
+    let since = failingSince ?? now
+    let decision = policy.decide(
+      outcome, failures: failures + 1, failingFor: since.duration(to: now), using: &random)
+    return switch decision {
+    case .settled: .published
+    case .again: nil
+    case .retry(let after, let code, let reason):
+      .retry(
+        at: now.advanced(by: after), failingSince: since, code: code, reason: reason,
+        progress: progress)
+    case .suspend(let code, let reason): .suspend(code: code, reason: reason)
+    }
+  }
+
+  private func note(_ result: RelayResult, delivery key: Int64) {
+    switch result {
+    case .published, .interrupted: return
+    case .retry(_, _, let code, let reason, _):
+      log.warning(
+        "delivery will be retried",
+        metadata: ["delivery": "\(key)", "code": "\(code)", "reason": "\(reason)"])
+    case .suspend(let code, let reason):
+      log.error(
+        "delivery is suspended: a person must act",
+        metadata: ["delivery": "\(key)", "code": "\(code)", "reason": "\(reason)"])
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import ExchangeCore
+import Logging
+import Synchronization
+
+/// Follows the node's connections: says each change once in the log, and knows when the queues have
+/// been empty for a moment.
+final class LinkWatch: Sendable {
+  private struct State {
+    var failuresInARow: [String: Int] = [:]
+    var idle: Set<Lane> = []
+    var failure: NodeError?
+    var isDown: Set<String> = []
+  }
+
+  /// With `--until-idle`: so many failures in a row mean that the broker cannot be used.
+  private static let patience = 4
+
+  let bell = Doorbell()
+  private let log: Logger
+  private let givesUp: Bool
+  private let state = Mutex(State())
+
+  init(log: Logger, givesUp: Bool) {
+    self.log = log
+    self.givesUp = givesUp
+  }
+
+  var failure: NodeError? { state.withLock { $0.failure } }
+  var areConsumersIdle: Bool { state.withLock { $0.idle.count == Lane.allCases.count } }
+
+  func consumer(_ lane: Lane, isIdle: Bool) {
+    state.withLock { state in
+      if isIdle { state.idle.insert(lane) } else { state.idle.remove(lane) }
+    }
+    if isIdle { bell.ring() }
+  }
+
+  func changed(_ link: String, _ change: LinkState) {
+    switch change {
+    case .connecting, .stopped: return
+    case .up:
+      state.withLock { state in
+        state.failuresInARow[link] = 0
+        state.isDown.remove(link)
+      }
+      log.info("connected", metadata: ["link": "\(link)"])
+    case .blocked(let reason):
+      log.warning(
+        "the broker holds publishers back", metadata: ["link": "\(link)", "reason": "\(reason)"])
+    case .down(let code, let reason, let retryIn):
+      let isFirst = state.withLock { state in
+        state.failuresInARow[link, default: 0] += 1
+        if givesUp, state.failuresInARow[link, default: 0] >= Self.patience {
+          state.failure = NodeError(.unreachable, "\(code): \(reason)")
+        }
+        return state.isDown.insert(link).inserted
+      }
+      // A long outage is one line, not one per attempt.
+      log.log(
+        level: isFirst ? .warning : .debug, "no connection to the broker",
+        metadata: [
+          "link": "\(link)", "code": "\(code)", "reason": "\(reason)",
+          "retryIn": "\(retryIn.seconds)",
+        ])
+      bell.ring()
+    }
+  }
+}

@@ -1,0 +1,178 @@
+package import ExchangeCore
+import ExchangeStore
+import Foundation
+package import Logging
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// The daemon: publisher, two consumers, judge and assembler, each on its own thread, over one
+/// store.
+package final class Node: Sendable {
+  package struct Options: Sendable {
+    package var limits = IntakeLimits()
+    package var policy = RetryPolicy()
+    /// Return when nothing is left to send or to receive.
+    package var untilIdle = false
+
+    package init() {}
+  }
+
+  private let context: NodeContext
+  private let transport: any DocumentTransport
+  private let options: Options
+  private let log: Logger
+  private let stop = StopSignal()
+  private let judgeBell = Doorbell()
+  private let assemblyBell = Doorbell()
+  private let relay: Relay
+  private let judge: Judge
+  private let links: LinkWatch
+  /// Content came since the judge last looked at documents that wait for attachments.
+  private let hasFreshContent = Atomic(true)
+
+  package init(
+    context: NodeContext, transport: any DocumentTransport, options: Options, log: Logger
+  ) {
+    self.context = context
+    self.transport = transport
+    self.options = options
+    self.log = log
+    let links = LinkWatch(log: log, givesUp: options.untilIdle)
+    self.links = links
+    relay = Relay(
+      store: context.store, clock: context.clock, policy: options.policy, log: log,
+      onLink: { links.changed("publisher", $0) })
+    judge = Judge(context: context, limits: options.limits, log: log)
+  }
+
+  /// Prepares the folder and returns when the daemon has stopped: on SIGTERM, SIGINT, cancellation,
+  /// or, with `untilIdle`, when nothing moves any more. What was in flight needs no recovery of its
+  /// own: it is still `queued` or `received` and goes on.
+  ///
+  /// Throws `NodeError.unreachable` with `untilIdle` when the broker cannot be used.
+  package func run(handlesSignals: Bool = true) async throws {
+    try context.store.check()
+    try context.store.sweepContent()
+    log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
+    let group = ServiceGroup(
+      configuration: .init(
+        services: services().map { service in
+          .init(
+            service: service, successTerminationBehavior: .gracefullyShutdownGroup,
+            failureTerminationBehavior: .gracefullyShutdownGroup)
+        },
+        gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: log))
+    try await group.run()
+    try context.store.checkpoint()
+    log.info("node stopped", metadata: ["unit": "\(context.unit.organId)"])
+    if let failure = links.failure { throw failure }
+  }
+
+  /// All of them listen to one stop signal. What a loop leaves undone is in the database.
+  private func services() -> [any Service] {
+    var services: [any Service] = [
+      ThreadService(name: "publisher", stop: stop) { [self] in
+        transport.publish(from: relay, until: stop)
+      },
+      ThreadService(name: "judge", stop: stop) { [self] in judging() },
+      ThreadService(name: "assembler", stop: stop) { [self] in assembling() },
+    ]
+    services += Lane.allCases.map { lane in
+      ThreadService(name: "consumer \(lane)", stop: stop) { [self] in
+        let intake = Intake(
+          store: context.store, hashing: context.hashing, clock: context.clock,
+          limits: options.limits,
+          isKnown: { [directory = context.directory] in directory.current.unit($0) != nil },
+          events: LaneEvents(node: self, lane: lane))
+        transport.consume(lane, into: intake, until: stop)
+      }
+    }
+    if options.untilIdle {
+      services.append(ThreadService(name: "idle watch", stop: stop) { [self] in waitForIdle() })
+    }
+    return services
+  }
+
+  // MARK: Loops
+
+  private func judging() {
+    loop(judgeBell, name: "judge") { [self] in
+      let isFresh = hasFreshContent.exchange(false, ordering: .acquiringAndReleasing)
+      do {
+        let count = try judge.step(ripe: isFresh)
+        if count > 0 { stop.wake() }
+        return count > 0
+      } catch {
+        if isFresh { hasFreshContent.store(true, ordering: .releasing) }
+        throw error
+      }
+    }
+  }
+
+  private func assembling() {
+    loop(assemblyBell, name: "assembler") { [self] in
+      let count = try judge.assemble()
+      if count > 0 { contentArrived() }
+      return count > 0
+    }
+  }
+
+  private func contentArrived() {
+    hasFreshContent.store(true, ordering: .releasing)
+    judgeBell.ring()
+  }
+
+  /// Calls `step` while it finds work, then waits for the bell. Trouble (disk full, a key that
+  /// cannot sign) is logged and tried again; nothing is lost, because nothing was changed.
+  private func loop(_ bell: Doorbell, name: String, _ step: () throws -> Bool) {
+    let key = stop.onWake { [stop] in if stop.isRequested { bell.ring() } }
+    defer { stop.removeWaker(key) }
+    while !stop.isRequested {
+      do {
+        if try !step() { _ = bell.wait(seconds: 1) }
+      } catch {
+        log.error("\(name) cannot work", metadata: ["error": "\(error)"])
+        _ = bell.wait(seconds: 2)
+      }
+    }
+  }
+
+  private func waitForIdle() {
+    while !stop.isRequested {
+      _ = links.bell.wait(seconds: 0.2)
+      if links.failure != nil {
+        stop.request()
+      } else if links.areConsumersIdle, (try? isStill()) == true, links.areConsumersIdle {
+        stop.request()
+      }
+    }
+  }
+
+  private func isStill() throws -> Bool {
+    try relay.isIdle() && context.store.openWork().unjudged == 0
+      && context.store.completeTransfers().isEmpty
+  }
+
+  private struct LaneEvents: IntakeEvents {
+    let node: Node
+    let lane: Lane
+
+    func stored(hasMessages: Bool, hasPieces: Bool) {
+      node.links.consumer(lane, isIdle: false)
+      if hasPieces {
+        node.assemblyBell.ring()
+        node.contentArrived()
+      } else {
+        node.judgeBell.ring()
+      }
+    }
+
+    func connectionChanged(_ state: LinkState) {
+      node.links.changed("consumer \(lane)", state)
+      node.links.consumer(lane, isIdle: false)
+    }
+
+    func wentIdle() { node.links.consumer(lane, isIdle: true) }
+  }
+}

@@ -1,0 +1,87 @@
+import ExchangeCore
+import Foundation
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// An open file: closed exactly once, at the end of its owner's life.
+struct OpenFile: ~Copyable {
+  let descriptor: CInt
+
+  /// Opens `path`; `flags` as open(2), always with `O_CLOEXEC`. New files get mode 0600.
+  init(_ path: String, _ flags: CInt) throws(StoreError) {
+    let descriptor = open(path, flags | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw StoreError.system("open", path) }
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  /// Reads until `count` bytes are there or the file ends.
+  func read(count: Int, at offset: Int64) throws(StoreError) -> Data {
+    var data = Data(count: count)
+    var filled = 0
+    while filled < count {
+      let got = data.withUnsafeMutableBytes { buffer in
+        pread(descriptor, buffer.baseAddress?.advanced(by: filled), count - filled,
+          off_t(offset) + off_t(filled))
+      }
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw StoreError.system("read", "content") }
+      if got == 0 { break }
+      filled += got
+    }
+    return filled == count ? data : data.prefix(filled)
+  }
+
+  func write(_ data: Data, at offset: Int64) throws(StoreError) {
+    var written = 0
+    while written < data.count {
+      let put = data.withUnsafeBytes { buffer in
+        pwrite(descriptor, buffer.baseAddress?.advanced(by: written), data.count - written,
+          off_t(offset) + off_t(written))
+      }
+      if put < 0 && errno == EINTR { continue }
+      guard put > 0 else { throw StoreError.system("write", "content") }
+      written += put
+    }
+  }
+
+  /// The data, and the size needed to read it, are on the disk when this returns. A failed sync is
+  /// never retried: the kernel may have dropped the pages (USENIX ATC '20).
+  func sync() throws(StoreError) {
+    guard fdatasync(descriptor) == 0 else { throw StoreError.system("fdatasync", "content") }
+  }
+}
+
+enum FileIO {
+  static func makeFolder(_ path: String) throws(StoreError) {
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw StoreError.system("mkdir", path) }
+  }
+
+  /// Makes a rename or a new name in `folder` durable.
+  static func syncFolder(_ folder: String) throws(StoreError) {
+    let file = try OpenFile(folder, O_RDONLY | O_DIRECTORY)
+    guard fsync(file.descriptor) == 0 else { throw StoreError.system("fsync", folder) }
+  }
+
+  static func rename(_ from: String, to: String) throws(StoreError) {
+    guard Glibc.rename(from, to) == 0 else { throw StoreError.system("rename", to) }
+  }
+
+  static func size(_ path: String) -> Int64? {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int64(status.st_size) : nil
+  }
+
+  static func remove(_ path: String) { unlink(path) }
+}
+
+extension StoreError {
+  /// The failure of the system call just made; reads `errno`.
+  static func system(_ call: String, _ what: String) -> StoreError {
+    let text = String(cString: strerror(errno))
+    return StoreError(.fileSystem, "\(call) \(what): \(text)")
+  }
+}

@@ -1,0 +1,186 @@
+package import ExchangeCore
+package import Foundation
+import GRDB
+
+/// A message that is not a piece, exactly as it came.
+package struct ReceivedMessage: Sendable {
+  /// The broker-asserted sender, or `unassertedSender`.
+  package let sender: String
+  package let messageID: String
+  package let bodyDigest: SHA256Digest
+  package let type: String
+  package let version: Int64?
+  package let body: Data?
+  package let size: Int64
+  /// Set when it needs no judge: what is wrong can be seen from outside (no sender, too long).
+  package let fault: (outcome: OutcomeCode, detail: String)?
+
+  package static let unassertedSender = "?"
+
+  package init(
+    sender: String, messageID: String, bodyDigest: SHA256Digest, type: String, version: Int64?,
+    body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
+  ) {
+    self.sender = sender
+    self.messageID = messageID
+    self.bodyDigest = bodyDigest
+    self.type = type
+    self.version = version
+    self.body = body
+    self.size = size
+    self.fault = fault
+  }
+}
+
+/// A piece whose bytes are already durable, or small enough to go into the row.
+package enum ReceivedPiece: Sendable {
+  /// A whole attachment in one piece, with the right digest.
+  case whole(StoredContent)
+  /// One of several; its bytes are in the spool file.
+  case part(sender: UnitID, address: PieceAddress)
+  /// A whole attachment in one piece that does not have its digest.
+  case spoiled(sender: UnitID, sha256: SHA256Digest)
+}
+
+extension Store {
+  /// True when the content is here already: its pieces need not be stored again.
+  package func has(_ digest: SHA256Digest) throws -> Bool {
+    try pool.read { try $0.hasBlob(digest) }
+  }
+
+  /// Which positions of a transfer are stored already, and how much is pending from the sender.
+  package func pendingBytes(from sender: UnitID) throws -> Int64 {
+    try pool.read { database in
+      try database.one(
+        "SELECT coalesce(sum(size), 0) AS total FROM transfer WHERE sender = ?", [sender.rawValue])?[
+          "total"] ?? 0
+    }
+  }
+
+  /// Stores a batch in one transaction. Nothing of it has been judged; the broker is told only
+  /// after this returned.
+  ///
+  /// A message that is known by (sender, message id, digest) is counted. What happens then depends
+  /// on how the first copy ended: accepted → its stored statuses are sent again; quarantined → it
+  /// is judged anew; otherwise nothing.
+  package func store(
+    messages: [ReceivedMessage], pieces: [ReceivedPiece], at time: Timestamp
+  ) throws {
+    try pool.write { database in
+      for piece in pieces { try database.store(piece, at: time) }
+      for message in messages { try database.store(message, at: time) }
+    }
+  }
+
+  /// Transfers of which every piece is in the spool.
+  package func completeTransfers() throws -> [CompleteTransfer] {
+    try pool.read { database in
+      try database.all(
+        """
+        SELECT key, sender, sha256, size FROM transfer
+        WHERE pieces * ?1 >= size ORDER BY key LIMIT 16
+        """, [WireLimits.pieceBytes]
+      ).map { row in
+        CompleteTransfer(
+          key: row["key"], sender: try row.unit("sender"), sha256: try row.digest("sha256"),
+          size: row["size"])
+      }
+    }
+  }
+
+  /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
+  /// digest said, and every piece has to come again.
+  package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
+    try pool.write { database in
+      if isIntact {
+        try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
+      } else {
+        try database.spoil(transfer.sender, transfer.sha256, at: time)
+      }
+      try database.run("DELETE FROM transfer WHERE key = ?", [transfer.key])
+    }
+  }
+}
+
+/// A transfer whose spool file has all its pieces.
+package struct CompleteTransfer: Sendable {
+  package let key: Int64
+  package let sender: UnitID
+  package let sha256: SHA256Digest
+  package let size: Int64
+}
+
+extension Database {
+  fileprivate func store(_ piece: ReceivedPiece, at time: Timestamp) throws {
+    switch piece {
+    case .whole(let content): try insert(content, at: time)
+    case .spoiled(let sender, let sha256): try spoil(sender, sha256, at: time)
+    case .part(let sender, let address):
+      guard try !hasBlob(address.sha256) else { return }
+      try run(
+        """
+        INSERT INTO transfer (sender, sha256, size, createdAt) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO NOTHING
+        """, [sender.rawValue, address.sha256.bytes, address.size, time.microseconds])
+      try run(
+        """
+        INSERT INTO piece (transfer, position)
+        SELECT key, ? FROM transfer WHERE sender = ? AND sha256 = ? AND size = ?
+        ON CONFLICT DO NOTHING
+        """,
+        [
+          address.offset / WireLimits.pieceBytes, sender.rawValue, address.sha256.bytes,
+          address.size,
+        ])
+    }
+  }
+
+  fileprivate func spoil(_ sender: UnitID, _ digest: SHA256Digest, at time: Timestamp) throws {
+    try run(
+      "INSERT INTO spoiled (sender, sha256, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+      [sender.rawValue, digest.bytes, time.microseconds])
+  }
+
+  fileprivate func store(_ message: ReceivedMessage, at time: Timestamp) throws {
+    let state = message.fault == nil ? "received" : "quarantined"
+    let inserted = try one(
+      """
+      INSERT INTO received (sender, messageID, bodySha256, type, version, body, size, state,
+        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11)
+      ON CONFLICT DO NOTHING RETURNING key
+      """,
+      [
+        message.sender, message.messageID, message.bodyDigest.bytes, message.type,
+        message.version, message.body, message.size, state, message.fault?.outcome.rawValue,
+        message.fault?.detail, time.microseconds,
+      ])
+    if let inserted {
+      try record(
+        "received", inserted["key"], document: nil, from: nil, to: state, at: time, by: .daemon,
+        cause: message.fault?.outcome.rawValue ?? "arrived", detail: message.fault?.detail)
+      return
+    }
+    guard
+      let known = try one(
+        """
+        UPDATE received SET duplicates = duplicates + 1
+        WHERE sender = ? AND messageID = ? AND bodySha256 = ? RETURNING key, state, document, body
+        """, [message.sender, message.messageID, message.bodyDigest.bytes])
+    else { return }
+    let key: Int64 = known["key"]
+    switch try known.incomingState("state") {
+    case .accepted:
+      try requeueStatuses(ofReceived: key, at: time)
+    case .quarantined where message.fault == nil:
+      try run(
+        """
+        UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
+          updatedAt = ? WHERE key = ?
+        """, [message.body, time.microseconds, key])
+      try record(
+        "received", key, document: known["document"], from: "quarantined", to: "received",
+        at: time, by: .daemon, cause: "arrived again")
+    case .quarantined, .received, .verified, .incomplete: break
+    }
+  }
+}

@@ -1,0 +1,112 @@
+package import ExchangeCore
+package import Foundation
+import GRDB
+
+/// A signed document ready to be sent.
+package struct IssuedDocument: Sendable {
+  package let manifest: Manifest
+  /// SHA-256 of the manifest's JSON.
+  package let digest: SHA256Digest
+  /// CMS, DER: the bytes of every send and resend.
+  package let signed: Data
+  package let contents: [StoredContent]
+
+  package init(
+    manifest: Manifest, digest: SHA256Digest, signed: Data, contents: [StoredContent]
+  ) {
+    self.manifest = manifest
+    self.digest = digest
+    self.signed = signed
+    self.contents = contents
+  }
+}
+
+extension Store {
+  /// Stores documents with one delivery per recipient, all or nothing: the daemon may send from
+  /// the moment this returns.
+  package func issue(_ documents: [IssuedDocument], at time: Timestamp, by actor: Actor) throws {
+    try pool.write { database in
+      for document in documents {
+        for content in document.contents { try database.insert(content, at: time) }
+        let key = try database.insertDocument(
+          direction: "outgoing", manifest: document.manifest, digest: document.digest,
+          signed: document.signed, at: time)
+        for organ in document.manifest.to {
+          try database.run(
+            """
+            INSERT INTO delivery (document, recipient, urgency, state, createdAt, updatedAt)
+            VALUES (?, ?, ?, 'queued', ?4, ?4)
+            """,
+            [
+              key, organ.organId.rawValue, document.manifest.urgency.rawValue, time.microseconds,
+            ])
+          try database.record(
+            "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
+            at: time, by: actor, cause: "issued")
+        }
+      }
+    }
+  }
+
+  /// A person refuses an accepted document: the signed 02 is logged and queued.
+  package func refuse(
+    document: Int64, statement: StatusStatement, signed: Data, at time: Timestamp
+  ) throws {
+    try pool.write { database in
+      let received = try database.one("SELECT key FROM received WHERE document = ?", [document])
+      try database.enqueueStatus(
+        statement, signed: signed, document: document, received: received?["key"], at: time)
+    }
+  }
+
+  /// What happened to one delivery in a resend.
+  package struct ResendResult: Sendable, Hashable {
+    package let delivery: Int64
+    package let document: RecordID
+    package let to: UnitID
+    package let before: OutgoingState
+    /// Nil when it was queued again, otherwise why not.
+    package let refusal: String?
+  }
+
+  /// Queues deliveries again with the same id and the same bytes. In flight (`queued`,
+  /// `retrying` about to go) and final ones are left alone and say so. `dryRun` changes nothing.
+  package func resend(
+    _ keys: [Int64], reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor
+  ) throws -> [ResendResult] {
+    try pool.write { database in
+      try keys.map { key in
+        guard
+          let row = try database.one(
+            """
+            SELECT d.state, d.document, d.recipient, document.id FROM delivery d
+            JOIN document ON document.key = d.document WHERE d.key = ?
+            """, [key])
+        else { throw StoreError(.notFound, "delivery \(key)") }
+        let state = try row.outgoingState("state")
+        let refusal: String? =
+          switch state {
+          case .queued: "it is already waiting to be sent"
+          case .published: "the broker has it and the receipt is outstanding"
+          case .delivered: "the receipt is there"
+          case .cancelled: "it was cancelled"
+          case .retrying, .suspended, .refused, .expired: nil
+          }
+        if refusal == nil, !dryRun {
+          // `progress` starts again: the receiver may have dropped altered pieces.
+          try database.run(
+            """
+            UPDATE delivery SET state = 'queued', progress = 0, failures = 0, failingSince = NULL,
+              nextAt = NULL, updatedAt = ? WHERE key = ?
+            """, [time.microseconds, key])
+          try database.record(
+            "delivery", key, document: row["document"], from: state.rawValue, to: "queued",
+            at: time, by: actor, cause: "resent", detail: reason)
+        }
+        return ResendResult(
+          delivery: key, document: try row.recordID("id"), to: try row.unit("recipient"),
+          before: state, refusal: refusal)
+      }
+    }
+  }
+}

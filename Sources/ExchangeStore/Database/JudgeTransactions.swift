@@ -1,0 +1,336 @@
+package import ExchangeCore
+package import Foundation
+import GRDB
+
+/// A stored message that waits for the judge.
+package struct UnjudgedMessage: Sendable {
+  package let key: Int64
+  package let sender: String
+  package let messageID: String
+  package let type: String
+  package let version: Int64?
+  package let body: Data
+  package let receivedAt: Timestamp
+  /// Set when the manifest was believed before and attachments are awaited.
+  package let document: Int64?
+}
+
+/// What is known about a document with a given id from a given sender.
+package struct KnownDocument: Sendable {
+  package let key: Int64
+  package let manifestDigest: SHA256Digest
+  /// The received message that made it.
+  package let received: Int64
+}
+
+/// A delivery of ours that a status names.
+package struct NamedDelivery: Sendable {
+  package let key: Int64
+  package let document: Int64
+  package let manifestDigest: SHA256Digest
+  package let state: OutgoingState
+}
+
+/// A statement of ours with its signature.
+package struct SignedStatus: Sendable {
+  package let statement: StatusStatement
+  package let signed: Data
+
+  package init(statement: StatusStatement, signed: Data) {
+    self.statement = statement
+    self.signed = signed
+  }
+}
+
+/// The judge's decision about one message, applied by `apply` in one transaction.
+package struct Judgement: Sendable {
+  package enum Decision: Sendable {
+    /// Believed and whole: the document exists from now on, with its receipt.
+    case accept(Manifest, SHA256Digest, receipt: SignedStatus)
+    /// Believed; attachments are missing.
+    case wait(Manifest, SHA256Digest)
+    /// Another message already brought this very document.
+    case duplicate(of: Int64)
+    /// `discard` names content that must not stay here (Điều 5) unless another document has it.
+    case quarantine(
+      OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [])
+    /// A status of another unit, with what it means for our delivery.
+    case status(StatusStatement, about: Int64?, effect: (delivery: Int64, to: DeliveryEffect)?)
+  }
+
+  package let message: Int64
+  package let decision: Decision
+  /// Who signed, for the history.
+  package let evidence: String?
+
+  package init(message: Int64, decision: Decision, evidence: String? = nil) {
+    self.message = message
+    self.decision = decision
+    self.evidence = evidence
+  }
+}
+
+/// What a verified status does to a delivery.
+package enum DeliveryEffect: Sendable, Hashable {
+  case delivered(code: String)
+  case refused(code: String, reason: String)
+  case suspended(code: String, reason: String)
+
+  var state: OutgoingState {
+    switch self {
+    case .delivered: .delivered
+    case .refused: .refused
+    case .suspended: .suspended
+    }
+  }
+}
+
+extension Store {
+  package func unjudged(limit: Int) throws -> [UnjudgedMessage] {
+    try messages(where: "received.state = 'received'", limit: limit)
+  }
+
+  /// Messages whose manifest is believed and whose attachments are now all here, or known to be
+  /// spoiled.
+  package func ripe(limit: Int) throws -> [UnjudgedMessage] {
+    try messages(
+      where: """
+        received.state IN ('verified', 'incomplete') AND (
+          NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = received.document
+            AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256))
+          OR EXISTS (SELECT 1 FROM attachment a JOIN spoiled s ON s.sha256 = a.sha256
+            WHERE a.document = received.document AND s.sender = received.sender))
+        """, limit: limit)
+  }
+
+  private func messages(where condition: String, limit: Int) throws -> [UnjudgedMessage] {
+    try pool.read { database in
+      try database.all(
+        """
+        SELECT received.key, received.sender, messageID, type, version, receivedAt,
+          received.document, coalesce(body, document.signed, x'') AS body
+        FROM received LEFT JOIN document ON document.key = received.document
+        WHERE \(condition) ORDER BY received.key LIMIT ?
+        """, [limit]
+      ).map { row in
+        UnjudgedMessage(
+          key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
+          version: row["version"], body: row["body"], receivedAt: row.time("receivedAt"),
+          document: row["document"])
+      }
+    }
+  }
+
+  package func incomingDocument(from sender: UnitID, id: RecordID) throws -> KnownDocument? {
+    try pool.read { database in
+      try database.one(
+        """
+        SELECT document.key, manifestSha256, received.key AS received FROM document
+        JOIN received ON received.document = document.key
+        WHERE document.sender = ? AND document.id = ? AND direction = 'incoming'
+        """, [sender.rawValue, id.rawValue]
+      ).map { row in
+        KnownDocument(
+          key: row["key"], manifestDigest: try row.digest("manifestSha256"),
+          received: row["received"])
+      }
+    }
+  }
+
+  package func delivery(of id: RecordID, issuedBy unit: UnitID, to recipient: UnitID) throws
+    -> NamedDelivery?
+  {
+    try pool.read { database in
+      try database.one(
+        """
+        SELECT delivery.key, delivery.document, manifestSha256, state FROM delivery
+        JOIN document ON document.key = delivery.document
+        WHERE document.id = ? AND document.sender = ? AND recipient = ?
+        """, [id.rawValue, unit.rawValue, recipient.rawValue]
+      ).map { row in
+        NamedDelivery(
+          key: row["key"], document: row["document"],
+          manifestDigest: try row.digest("manifestSha256"),
+          state: try row.outgoingState("state"))
+      }
+    }
+  }
+
+  /// Of `digests`: those that are not here, and those that came spoiled from `sender`.
+  package func missing(_ digests: [SHA256Digest], from sender: UnitID) throws
+    -> (missing: [SHA256Digest], spoiled: [SHA256Digest])
+  {
+    try pool.read { database in
+      let missing = try digests.filter { try !database.hasBlob($0) }
+      let spoiled = try missing.filter { digest in
+        try database.one(
+          "SELECT 1 FROM spoiled WHERE sender = ? AND sha256 = ?",
+          [sender.rawValue, digest.bytes]) != nil
+      }
+      return (missing, spoiled)
+    }
+  }
+
+  /// Applies decisions in one transaction: documents with their receipts, or quarantine with its
+  /// refusal. A message that changed state meanwhile (a person acted) is left alone.
+  package func apply(_ judgements: [Judgement], at time: Timestamp) throws {
+    guard !judgements.isEmpty else { return }
+    let discarded = try pool.write { database in
+      try judgements.flatMap { try database.apply($0, at: time) }
+    }
+    for digest in discarded { files.remove(digest) }
+  }
+}
+
+extension Database {
+  /// Returns the digests of contents whose rows are gone and whose files must go too.
+  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [SHA256Digest] {
+    let key = judgement.message
+    guard
+      let row = try one("SELECT state, sender, document, body FROM received WHERE key = ?", [key])
+    else { return [] }
+    let state = try row.incomingState("state")
+    guard [.received, .verified, .incomplete].contains(state) else { return [] }
+    var document: Int64? = row["document"]
+
+    func believe(_ manifest: Manifest, _ digest: SHA256Digest) throws {
+      guard document == nil else { return }
+      document = try insertDocument(
+        direction: "incoming", manifest: manifest, digest: digest, signed: row["body"], at: time)
+    }
+    /// The body is kept in the document from here on.
+    func move(from: IncomingState, to: IncomingState, cause: String, detail: String?) throws {
+      try run(
+        """
+        UPDATE received SET state = ?, document = ?,
+          body = CASE WHEN ?2 IS NULL THEN body END, updatedAt = ? WHERE key = ?
+        """, [to.rawValue, document, time.microseconds, key])
+      try record(
+        "received", key, document: document, from: from.rawValue, to: to.rawValue, at: time,
+        by: .daemon, cause: cause, detail: detail)
+    }
+
+    switch judgement.decision {
+    case .accept(let manifest, let digest, let receipt):
+      try believe(manifest, digest)
+      if state != .verified {
+        try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+      }
+      try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
+      try enqueueStatus(
+        receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
+    case .wait(let manifest, let digest):
+      guard state == .received else { return [] }
+      try believe(manifest, digest)
+      try move(
+        from: state, to: .incomplete, cause: "attachments missing", detail: judgement.evidence)
+    case .duplicate(let original):
+      try run("UPDATE received SET duplicates = duplicates + 1 WHERE key = ?", [original])
+      if try one("SELECT 1 FROM received WHERE key = ? AND state = 'accepted'", [original]) != nil {
+        try requeueStatuses(ofReceived: original, at: time)
+      }
+      try run(
+        "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
+        [time.microseconds, key])
+      try record(
+        "received", key, document: nil, from: state.rawValue, to: "accepted", at: time,
+        by: .daemon, cause: "duplicate of message \(original)")
+    case .quarantine(let outcome, let detail, let refusal, let discard):
+      try quarantine(
+        key, from: state, document: document, outcome: outcome, detail: detail, at: time)
+      if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
+      try run(
+        """
+        DELETE FROM spoiled WHERE sender = ? AND sha256 IN
+          (SELECT sha256 FROM attachment WHERE document = ?)
+        """, [row["sender"] as String, document])
+      return try discard.filter { try removeUnused($0) }
+    case .status(let statement, let about, let effect):
+      let inserted = try insertStatus(
+        statement, direction: "received", signed: row["body"], document: about, received: nil,
+        at: time)
+      try run(
+        "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
+        [time.microseconds, key])
+      try record(
+        "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
+        by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
+      if inserted != nil, let effect {
+        try affect(delivery: effect.delivery, effect.to, at: time)
+      }
+    }
+    return []
+  }
+
+  /// Removes a content that no document names. True when it is gone.
+  private func removeUnused(_ digest: SHA256Digest) throws -> Bool {
+    try run("DELETE FROM transfer WHERE sha256 = ?", [digest.bytes])
+    try run(
+      """
+      DELETE FROM blob WHERE sha256 = ?1
+        AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
+      """, [digest.bytes])
+    return try !hasBlob(digest)
+  }
+
+  private func quarantine(
+    _ key: Int64, from state: IncomingState, document: Int64?, outcome: OutcomeCode,
+    detail: String, at time: Timestamp
+  ) throws {
+    // Điều 5: what declares secrecy is not kept, only that it came and why it went.
+    try run(
+      """
+      UPDATE received SET state = 'quarantined', outcome = ?1, detail = ?2,
+        body = CASE WHEN ?1 = 'DIEU5' THEN NULL ELSE body END, updatedAt = ?3 WHERE key = ?4
+      """, [outcome.rawValue, detail, time.microseconds, key])
+    try record(
+      "received", key, document: document, from: state.rawValue, to: "quarantined", at: time,
+      by: .daemon, cause: outcome.rawValue, detail: detail)
+  }
+
+  /// Sends a refusal; when the same refusal was given before, that stored one goes out again.
+  private func refuseOnce(
+    _ key: Int64, document: Int64?, _ refusal: SignedStatus, at time: Timestamp
+  ) throws {
+    let before = try one(
+      "SELECT key FROM status WHERE received = ? AND code = '02' AND reasonCode IS ?",
+      [key, refusal.statement.reasonCode])
+    if let before {
+      try run(
+        """
+        UPDATE statusDelivery SET state = 'queued', nextAt = NULL, updatedAt = ?
+        WHERE status = ? AND state <> 'queued'
+        """, [time.microseconds, before["key"] as Int64])
+    } else {
+      try enqueueStatus(
+        refusal.statement, signed: refusal.signed, document: document, received: key, at: time)
+    }
+  }
+
+  private func affect(delivery key: Int64, _ effect: DeliveryEffect, at time: Timestamp) throws {
+    guard let row = try one("SELECT state, document FROM delivery WHERE key = ?", [key]) else {
+      return
+    }
+    let state = try row.outgoingState("state")
+    guard state.canBecome(effect.state) else { return }
+    let error: (code: String, reason: String?)?
+    let cause: String
+    switch effect {
+    case .delivered(let code):
+      error = nil
+      cause = "receipt \(code)"
+    case .refused(let code, let reason), .suspended(let code, let reason):
+      error = (code, reason)
+      cause = code
+    }
+    try run(
+      """
+      UPDATE delivery SET state = ?1, nextAt = NULL, lastError = ?2, lastErrorText = ?3,
+        finishedAt = CASE WHEN ?1 = 'delivered' THEN ?4 END, updatedAt = ?4 WHERE key = ?5
+      """,
+      [effect.state.rawValue, error?.code, error?.reason, time.microseconds, key])
+    try record(
+      "delivery", key, document: row["document"], from: state.rawValue, to: effect.state.rawValue,
+      at: time, by: .daemon, cause: cause, detail: error?.reason)
+  }
+}

@@ -1,0 +1,250 @@
+package import ExchangeCore
+package import Foundation
+import GRDB
+
+/// A document as lists show it.
+package struct DocumentSummary: Sendable {
+  package let key: Int64
+  package let id: RecordID
+  package let sender: UnitID
+  package let number: String
+  package let codeNumber: String
+  package let codeNotation: String
+  package let issuedDate: String
+  package let typeName: String
+  package let subject: String
+  package let urgency: Urgency
+  package let createdAt: Timestamp
+  package let attachments: [Attachment]
+}
+
+/// An incoming document with its transport state.
+package struct IncomingSummary: Sendable {
+  package let document: DocumentSummary
+  package let state: IncomingState
+  package let outcome: String?
+  package let detail: String?
+  package let receivedAt: Timestamp
+  package let duplicates: Int
+  /// The last business code that we sent about it.
+  package let status: String?
+}
+
+/// One outgoing delivery with its transport state and last business status.
+package struct DeliverySummary: Sendable {
+  package let key: Int64
+  package let document: RecordID
+  package let to: UnitID
+  package let state: OutgoingState
+  package let status: String?
+  package let attempts: Int
+  package let lastError: String?
+  package let lastErrorText: String?
+  package let nextAt: Timestamp?
+  package let createdAt: Timestamp
+  package let publishedAt: Timestamp?
+  package let finishedAt: Timestamp?
+  package let updatedAt: Timestamp
+}
+
+package struct StatusSummary: Sendable {
+  package let id: RecordID
+  package let direction: String
+  package let from: UnitID
+  package let to: UnitID
+  package let code: String
+  package let at: Timestamp
+  package let reasonCode: String?
+  package let note: String?
+  package let signed: Data
+}
+
+package struct HistoryEntry: Sendable {
+  package let at: Timestamp
+  package let subject: String
+  /// The recipient for a delivery.
+  package let unit: String?
+  package let from: String?
+  package let to: String
+  package let actor: String
+  package let cause: String
+  package let detail: String?
+}
+
+/// Which deliveries a list or a resend is about; every criterion narrows.
+package struct DeliveryFilter: Sendable {
+  package var states: [OutgoingState] = []
+  package var to: UnitID?
+  package var documents: [RecordID] = []
+  package var since: Timestamp?
+
+  package init() {}
+}
+
+extension Store {
+  /// Outgoing documents, newest first.
+  package func outgoingDocuments(limit: Int) throws -> [DocumentSummary] {
+    try pool.read { database in
+      try database.all(
+        "SELECT * FROM document WHERE direction = 'outgoing' ORDER BY key DESC LIMIT ?", [limit]
+      ).map { try database.summary($0) }
+    }
+  }
+
+  /// Incoming documents that are or were believed, newest first.
+  package func incomingDocuments(limit: Int) throws -> [IncomingSummary] {
+    try pool.read { database in
+      try database.all(incomingSQL + " ORDER BY received.key DESC LIMIT ?", [limit])
+        .map { try database.incoming($0) }
+    }
+  }
+
+  package func incomingDocument(key: Int64) throws -> IncomingSummary? {
+    try pool.read { database in
+      try database.one(incomingSQL + " WHERE document.key = ?", [key])
+        .map { try database.incoming($0) }
+    }
+  }
+
+  /// Documents whose id begins with `text`, of either direction.
+  package func documents(idPrefix text: String) throws -> [(summary: DocumentSummary, direction: String)] {
+    try pool.read { database in
+      try database.all(
+        "SELECT * FROM document WHERE substr(id, 1, ?) = ? ORDER BY key LIMIT 10",
+        [text.count, text]
+      ).map { (try database.summary($0), $0["direction"]) }
+    }
+  }
+
+  package func deliveries(_ filter: DeliveryFilter, limit: Int = 100_000) throws
+    -> [DeliverySummary]
+  {
+    var conditions: [String] = []
+    var arguments: [any DatabaseValueConvertible] = []
+    if !filter.states.isEmpty {
+      conditions.append("d.state IN (\(filter.states.map { _ in "?" }.joined(separator: ",")))")
+      arguments += filter.states.map(\.rawValue)
+    }
+    if let to = filter.to {
+      conditions.append("d.recipient = ?")
+      arguments.append(to.rawValue)
+    }
+    if !filter.documents.isEmpty {
+      conditions.append(
+        "document.id IN (\(filter.documents.map { _ in "?" }.joined(separator: ",")))")
+      arguments += filter.documents.map(\.rawValue)
+    }
+    if let since = filter.since {
+      conditions.append("d.updatedAt >= ?")
+      arguments.append(since.microseconds)
+    }
+    let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
+    arguments.append(limit)
+    return try pool.read { [arguments] database in
+      try Row.fetchAll(
+        database,
+        sql: """
+          SELECT d.*, document.id AS documentID,
+            (SELECT code FROM status WHERE status.document = d.document
+              AND direction = 'received' AND fromUnit = d.recipient ORDER BY key DESC LIMIT 1)
+              AS status
+          FROM delivery d JOIN document ON document.key = d.document \(condition)
+          ORDER BY d.key LIMIT ?
+          """, arguments: StatementArguments(arguments)
+      ).map { row in
+        DeliverySummary(
+          key: row["key"], document: try row.recordID("documentID"), to: try row.unit("recipient"),
+          state: try row.outgoingState("state"), status: row["status"], attempts: row["attempts"],
+          lastError: row["lastError"], lastErrorText: row["lastErrorText"],
+          nextAt: row.optionalTime("nextAt"), createdAt: row.time("createdAt"),
+          publishedAt: row.optionalTime("publishedAt"),
+          finishedAt: row.optionalTime("finishedAt"), updatedAt: row.time("updatedAt"))
+      }
+    }
+  }
+
+  package func statuses(document: Int64) throws -> [StatusSummary] {
+    try pool.read { database in
+      try database.all("SELECT * FROM status WHERE document = ? ORDER BY key", [document]).map {
+        row in
+        StatusSummary(
+          id: try row.recordID("id"), direction: row["direction"], from: try row.unit("fromUnit"),
+          to: try row.unit("toUnit"), code: row["code"], at: row.time("at"),
+          reasonCode: row["reasonCode"], note: row["note"], signed: row["signed"])
+      }
+    }
+  }
+
+  package func history(document: Int64) throws -> [HistoryEntry] {
+    try pool.read { database in
+      try database.all(
+        """
+        SELECT h.*, delivery.recipient FROM history h
+        LEFT JOIN delivery ON h.subject = 'delivery' AND delivery.key = h.subjectKey
+        WHERE h.document = ?1 OR (h.subject = 'received' AND h.subjectKey IN
+          (SELECT key FROM received WHERE document = ?1))
+        ORDER BY h.key
+        """, [document]
+      ).map { row in
+        HistoryEntry(
+          at: row.time("at"), subject: row["subject"], unit: row["recipient"],
+          from: row["fromState"], to: row["toState"], actor: row["actor"], cause: row["cause"],
+          detail: row["detail"])
+      }
+    }
+  }
+
+  /// Counts that say whether anything is in motion, for `--until-idle` and for people.
+  package func openWork() throws -> (unsent: Int, unjudged: Int, awaitingReceipt: Int, failed: Int)
+  {
+    try pool.read { database in
+      let row = try database.one(
+        """
+        SELECT
+          (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
+            + (SELECT count(*) FROM statusDelivery WHERE state IN ('queued', 'retrying')) AS unsent,
+          (SELECT count(*) FROM received WHERE state = 'received') AS unjudged,
+          (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
+          (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
+        """)
+      return (row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0)
+    }
+  }
+}
+
+private let incomingSQL = """
+  SELECT document.*, received.state, received.outcome, received.detail, received.receivedAt,
+    received.duplicates,
+    (SELECT code FROM status WHERE status.document = document.key AND direction = 'sent'
+      ORDER BY key DESC LIMIT 1) AS status
+  FROM document JOIN received ON received.document = document.key
+  """
+
+extension Database {
+  fileprivate func summary(_ row: Row) throws -> DocumentSummary {
+    let key: Int64 = row["key"]
+    let attachments = try all(
+      "SELECT * FROM attachment WHERE document = ? ORDER BY position", [key]
+    ).map { row in
+      Attachment(
+        name: row["name"], mediaType: row["mediaType"], size: row["size"],
+        sha256: try row.digest("sha256"))
+    }
+    let number: String = row["codeNumber"]
+    let separator: String = row["codeSeparator"]
+    let notation: String = row["codeNotation"]
+    return DocumentSummary(
+      key: key, id: try row.recordID("id"), sender: try row.unit("sender"),
+      number: number + separator + notation, codeNumber: number, codeNotation: notation,
+      issuedDate: row["issuedDate"], typeName: row["typeName"], subject: row["subject"],
+      urgency: try row.urgency("urgency"), createdAt: row.time("createdAt"),
+      attachments: attachments)
+  }
+
+  fileprivate func incoming(_ row: Row) throws -> IncomingSummary {
+    IncomingSummary(
+      document: try summary(row), state: try row.incomingState("state"), outcome: row["outcome"],
+      detail: row["detail"], receivedAt: row.time("receivedAt"), duplicates: row["duplicates"],
+      status: row["status"])
+  }
+}

@@ -1,0 +1,159 @@
+import ExchangeCore
+import Foundation
+import GRDB
+
+/// Typed reading of columns. A value that does not parse means a damaged file, never a trap.
+extension Row {
+  func unit(_ column: String) throws -> UnitID {
+    try parsed(column) { (text: String) in UnitID(text) }
+  }
+
+  func recordID(_ column: String) throws -> RecordID {
+    try parsed(column) { (text: String) in RecordID(text) }
+  }
+
+  func digest(_ column: String) throws -> SHA256Digest {
+    try parsed(column) { (bytes: Data) in SHA256Digest(bytes: bytes) }
+  }
+
+  func outgoingState(_ column: String) throws -> OutgoingState {
+    try parsed(column) { (text: String) in OutgoingState(rawValue: text) }
+  }
+
+  func incomingState(_ column: String) throws -> IncomingState {
+    try parsed(column) { (text: String) in IncomingState(rawValue: text) }
+  }
+
+  func urgency(_ column: String) throws -> Urgency {
+    try parsed(column) { (number: Int) in Urgency(rawValue: number) }
+  }
+
+  func time(_ column: String) -> Timestamp { Timestamp(microseconds: self[column]) }
+
+  func optionalTime(_ column: String) -> Timestamp? {
+    (self[column] as Int64?).map(Timestamp.init(microseconds:))
+  }
+
+  private func parsed<Stored: DatabaseValueConvertible, Value>(
+    _ column: String, _ parse: (Stored) -> Value?
+  ) throws -> Value {
+    guard let stored = self[column] as Stored?, let value = parse(stored) else {
+      throw StoreError(.corrupt, "database: column \(column) has an impossible value")
+    }
+    return value
+  }
+}
+
+extension Database {
+  /// Runs a cached statement; the cache keeps hot transactions from compiling SQL again.
+  func run(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws {
+    try cachedStatement(sql: sql).execute(arguments: arguments)
+  }
+
+  func one(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> Row? {
+    try Row.fetchOne(try cachedStatement(sql: sql), arguments: arguments)
+  }
+
+  func all(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> [Row] {
+    try Row.fetchAll(try cachedStatement(sql: sql), arguments: arguments)
+  }
+
+  func record(
+    _ subject: String, _ key: Int64, document: Int64?, from: String?, to: String, at: Timestamp,
+    by actor: Actor, cause: String, detail: String? = nil
+  ) throws {
+    try run(
+      """
+      INSERT INTO history (at, subject, subjectKey, document, fromState, toState, actor, cause,
+        detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      [at.microseconds, subject, key, document, from, to, actor.name, cause, detail])
+  }
+
+  func insert(_ content: StoredContent, at time: Timestamp) throws {
+    let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
+    try run(
+      "INSERT INTO blob (sha256, size, content, createdAt) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      [content.sha256.bytes, content.size, bytes, time.microseconds])
+  }
+
+  func hasBlob(_ digest: SHA256Digest) throws -> Bool {
+    try one("SELECT 1 FROM blob WHERE sha256 = ?", [digest.bytes]) != nil
+  }
+
+  /// Stores the record and the attachments of a manifest; returns the document's key.
+  func insertDocument(
+    direction: String, manifest: Manifest, digest: SHA256Digest, signed: Data, at time: Timestamp
+  ) throws -> Int64 {
+    try run(
+      """
+      INSERT INTO document (direction, id, sender, manifestSha256, signed, codeNumber,
+        codeSeparator, codeNotation, issuedDate, typeName, subject, urgency, createdAt)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      [
+        direction, manifest.documentID.rawValue, manifest.from.organId.rawValue, digest.bytes,
+        signed, manifest.number.codeNumber, manifest.number.separator.rawValue,
+        manifest.number.codeNotation, manifest.issuedDate.rawValue, manifest.typeName,
+        manifest.subject, manifest.urgency.rawValue, time.microseconds,
+      ])
+    let key = lastInsertedRowID
+    for (position, attachment) in manifest.attachments.enumerated() {
+      try run(
+        """
+        INSERT INTO attachment (document, position, name, mediaType, size, sha256)
+        VALUES (?, ?, ?, ?, ?, ?)
+        """,
+        [
+          key, position, attachment.name, attachment.mediaType, attachment.size,
+          attachment.sha256.bytes,
+        ])
+    }
+    return key
+  }
+
+  /// Stores a status in the log. Returns its key, or nil when (sender, id) is already there.
+  func insertStatus(
+    _ statement: StatusStatement, direction: String, signed: Data, document: Int64?,
+    received: Int64?, at time: Timestamp
+  ) throws -> Int64? {
+    try run(
+      """
+      INSERT INTO status (direction, id, document, received, documentID, fromUnit, toUnit, code,
+        at, reasonCode, note, arrivalNumber, staff, signed, recordedAt)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fromUnit, id) DO NOTHING
+      """,
+      [
+        direction, statement.statusID.rawValue, document, received,
+        statement.documentID.rawValue, statement.from.organId.rawValue, statement.to.rawValue,
+        statement.code.rawValue, statement.timestamp.microseconds, statement.reasonCode,
+        statement.note, statement.arrivalNumber, statement.staff, signed, time.microseconds,
+      ])
+    return changesCount == 1 ? lastInsertedRowID : nil
+  }
+
+  /// Stores a status of ours and queues it in the same transaction.
+  func enqueueStatus(
+    _ statement: StatusStatement, signed: Data, document: Int64?, received: Int64?,
+    at time: Timestamp
+  ) throws {
+    guard
+      let key = try insertStatus(
+        statement, direction: "sent", signed: signed, document: document, received: received,
+        at: time)
+    else { return }
+    try run(
+      "INSERT INTO statusDelivery (status, state, updatedAt) VALUES (?, 'queued', ?)",
+      [key, time.microseconds])
+  }
+
+  /// Sends the stored statuses about a received message again, byte for byte.
+  func requeueStatuses(ofReceived key: Int64, at time: Timestamp) throws {
+    try run(
+      """
+      UPDATE statusDelivery SET state = 'queued', nextAt = NULL, updatedAt = ?
+      WHERE state <> 'queued' AND status IN (SELECT key FROM status WHERE received = ?)
+      """,
+      [time.microseconds, key])
+  }
+}

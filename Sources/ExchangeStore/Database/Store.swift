@@ -1,0 +1,128 @@
+package import ExchangeCore
+import Foundation
+import GRDB
+
+/// The node's truth: one SQLite file with WAL and `synchronous=FULL`, and the content beside it.
+///
+/// Offers named transactions, each of which keeps every rule of the exchange; SQL lives nowhere
+/// else. The daemon and the CLI open the same file at the same time. All calls block; the daemon
+/// makes them on its own threads.
+package final class Store: Sendable {
+  package static let fileName = "congvan.db"
+
+  package let files: ContentFiles
+  let pool: DatabasePool
+
+  /// Opens the database in `folder`, which `create` makes when it is missing.
+  ///
+  /// Refuses to open when fsync is not guaranteed: GRDB sets `synchronous=NORMAL` itself while it
+  /// opens a WAL database, so FULL is set afterwards and read back.
+  package init(folder: String, hashing: any ContentHashing, create: Bool = false) throws {
+    let path = "\(folder)/\(Self.fileName)"
+    guard create || FileManager.default.fileExists(atPath: path) else {
+      throw StoreError(.missing, "\(folder): no node folder (there is no \(Self.fileName))")
+    }
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(30)
+    configuration.maximumReaderCount = 4
+    configuration.foreignKeysEnabled = true
+    do {
+      pool = try DatabasePool(path: path, configuration: configuration)
+      try pool.writeWithoutTransaction { database in
+        try database.execute(sql: "PRAGMA synchronous = FULL")
+        // 32 MiB: a burst's WAL is truncated again instead of staying for ever.
+        try database.execute(sql: "PRAGMA journal_size_limit = 33554432")
+        guard try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2,
+          try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal"
+        else { throw StoreError(.notDurable, "database: synchronous=FULL with WAL is not in force") }
+      }
+    } catch let error as DatabaseError {
+      throw StoreError(.unusable, "database \(path): \(error.message ?? "cannot be opened")")
+    }
+    files = try ContentFiles(folder: folder, hashing: hashing)
+    try migrate()
+  }
+
+  private func migrate() throws {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration(Migration001.name) { try $0.execute(sql: Migration001.sql) }
+    do {
+      let isNewer = try pool.read { try migrator.hasBeenSuperseded($0) }
+      guard !isNewer else {
+        throw StoreError(.newer, "database: was written by a newer version of congvan")
+      }
+      // Asked first, because a migrator takes the write lock even when there is nothing to do.
+      if try !pool.read({ try migrator.hasCompletedMigrations($0) }) { try migrator.migrate(pool) }
+    } catch let error as DatabaseError {
+      throw StoreError(.unusable, "database: \(error.message ?? "migration failed")")
+    }
+  }
+
+  /// `PRAGMA quick_check`; throws `.corrupt` with the first finding.
+  package func check() throws {
+    let finding = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
+    guard finding == "ok" else {
+      throw StoreError(.corrupt, "database: \(finding ?? "quick_check failed")")
+    }
+  }
+
+  /// The schema as SQL, for schemas/store.sql.
+  package func schemaDump() throws -> String {
+    let statements = try pool.read {
+      try String.fetchAll(
+        $0,
+        sql: """
+          SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'grdb_%'
+          ORDER BY rowid
+          """)
+    }
+    return statements.map { $0 + ";\n" }.joined(separator: "\n")
+  }
+
+  /// Facts about the node itself (its unit).
+  package func setNodeValue(_ value: String, for key: String) throws {
+    try pool.write {
+      try $0.execute(
+        sql: "INSERT INTO node (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?2",
+        arguments: [key, value])
+    }
+  }
+
+  package func nodeValue(for key: String) throws -> String? {
+    try pool.read {
+      try String.fetchOne($0, sql: "SELECT value FROM node WHERE key = ?", arguments: [key])
+    }
+  }
+
+  /// Moves finished WAL content into the database and shortens the WAL when nobody reads.
+  package func checkpoint() throws {
+    try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
+  }
+
+  /// Removes leftovers of crashes from the content folders. Run by the daemon at its start.
+  package func sweepContent() throws {
+    let transfers = try pool.read {
+      try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")
+    }
+    let known = try transfers.map { row in
+      files.spoolName(
+        sender: try row.unit("sender"), sha256: try row.digest("sha256"), size: row["size"]
+      ).fileName
+    }
+    try files.sweep(
+      isKnownBlob: { digest in
+        try self.pool.read {
+          try Bool.fetchOne(
+            $0, sql: "SELECT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?)",
+            arguments: [digest.bytes]) ?? false
+        }
+      }, knownSpool: Set(known))
+  }
+}
+
+/// Who caused a transition: shown in every history.
+package struct Actor: Sendable, Hashable {
+  package let name: String
+  package init(_ name: String) { self.name = name }
+  package static let daemon = Actor("daemon")
+}

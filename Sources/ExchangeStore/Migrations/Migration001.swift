@@ -1,0 +1,240 @@
+/// The first schema. Frozen: a later change is a new migration. Names are strings here and know no
+/// application type, because a migration describes the past.
+///
+/// Times are microseconds since 1970-01-01 UTC; digests are 32 bytes.
+enum Migration001 {
+  static let name = "001 exchange"
+
+  static let sql = """
+    CREATE TABLE node (
+      key TEXT NOT NULL PRIMARY KEY,
+      value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- Every legal change of a transport state; triggers below refuse all others.
+    CREATE TABLE transition (
+      machine TEXT NOT NULL CHECK (machine IN ('outgoing', 'incoming')),
+      fromState TEXT NOT NULL,
+      toState TEXT NOT NULL,
+      PRIMARY KEY (machine, fromState, toState)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO transition (machine, fromState, toState) VALUES
+      ('outgoing', 'queued', 'published'), ('outgoing', 'queued', 'retrying'),
+      ('outgoing', 'queued', 'suspended'), ('outgoing', 'queued', 'cancelled'),
+      ('outgoing', 'queued', 'delivered'), ('outgoing', 'queued', 'refused'),
+      ('outgoing', 'queued', 'expired'),
+      ('outgoing', 'retrying', 'queued'), ('outgoing', 'retrying', 'published'),
+      ('outgoing', 'retrying', 'suspended'), ('outgoing', 'retrying', 'cancelled'),
+      ('outgoing', 'retrying', 'delivered'), ('outgoing', 'retrying', 'refused'),
+      ('outgoing', 'retrying', 'expired'), ('outgoing', 'retrying', 'retrying'),
+      ('outgoing', 'published', 'delivered'), ('outgoing', 'published', 'refused'),
+      ('outgoing', 'published', 'suspended'), ('outgoing', 'published', 'expired'),
+      ('outgoing', 'published', 'queued'),
+      ('outgoing', 'suspended', 'queued'), ('outgoing', 'suspended', 'cancelled'),
+      ('outgoing', 'suspended', 'delivered'), ('outgoing', 'suspended', 'refused'),
+      ('outgoing', 'refused', 'queued'), ('outgoing', 'refused', 'delivered'),
+      ('outgoing', 'expired', 'queued'), ('outgoing', 'expired', 'delivered'),
+      ('outgoing', 'expired', 'refused'),
+      ('incoming', 'received', 'verified'), ('incoming', 'received', 'incomplete'),
+      ('incoming', 'received', 'accepted'), ('incoming', 'received', 'quarantined'),
+      ('incoming', 'verified', 'accepted'), ('incoming', 'verified', 'incomplete'),
+      ('incoming', 'verified', 'quarantined'),
+      ('incoming', 'incomplete', 'accepted'), ('incoming', 'incomplete', 'quarantined'),
+      ('incoming', 'incomplete', 'verified'),
+      ('incoming', 'quarantined', 'received');
+
+    -- Content by digest: small content here, larger content as blobs/<2 digits>/<digest>.
+    CREATE TABLE blob (
+      sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32),
+      size INTEGER NOT NULL CHECK (size > 0),
+      content BLOB CHECK (content IS NULL OR length(content) = size),
+      createdAt INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE document (
+      key INTEGER PRIMARY KEY,
+      direction TEXT NOT NULL CHECK (direction IN ('outgoing', 'incoming')),
+      id TEXT NOT NULL CHECK (length(id) = 36),
+      sender TEXT NOT NULL,
+      manifestSha256 BLOB NOT NULL CHECK (length(manifestSha256) = 32),
+      signed BLOB NOT NULL,
+      codeNumber TEXT NOT NULL,
+      codeSeparator TEXT NOT NULL CHECK (codeSeparator IN ('/', '-')),
+      codeNotation TEXT NOT NULL,
+      issuedDate TEXT NOT NULL CHECK (length(issuedDate) = 10),
+      typeName TEXT NOT NULL,
+      subject TEXT NOT NULL,
+      urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
+      createdAt INTEGER NOT NULL,
+      UNIQUE (sender, id)
+    ) STRICT;
+    CREATE INDEX document_id ON document (id);
+
+    CREATE TABLE attachment (
+      document INTEGER NOT NULL REFERENCES document (key),
+      position INTEGER NOT NULL CHECK (position >= 0),
+      name TEXT NOT NULL,
+      mediaType TEXT NOT NULL,
+      size INTEGER NOT NULL CHECK (size > 0),
+      sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+      PRIMARY KEY (document, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX attachment_sha256 ON attachment (sha256);
+
+    -- Transport of one document to one unit.
+    CREATE TABLE delivery (
+      key INTEGER PRIMARY KEY,
+      document INTEGER NOT NULL REFERENCES document (key),
+      recipient TEXT NOT NULL,
+      urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
+      state TEXT NOT NULL CHECK (state IN ('queued', 'published', 'delivered', 'retrying',
+        'suspended', 'refused', 'expired', 'cancelled')),
+      progress INTEGER NOT NULL DEFAULT 0 CHECK (progress >= 0),
+      attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+      failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+      failingSince INTEGER,
+      nextAt INTEGER,
+      lastError TEXT,
+      lastErrorText TEXT,
+      publishedAt INTEGER,
+      finishedAt INTEGER,
+      createdAt INTEGER NOT NULL,
+      updatedAt INTEGER NOT NULL,
+      UNIQUE (document, recipient),
+      CHECK ((state = 'retrying') = (nextAt IS NOT NULL)),
+      CHECK ((state = 'delivered') = (finishedAt IS NOT NULL)),
+      CHECK (state NOT IN ('retrying', 'suspended', 'refused') OR lastError IS NOT NULL)
+    ) STRICT;
+    CREATE INDEX delivery_queued ON delivery (urgency DESC, key) WHERE state = 'queued';
+    CREATE INDEX delivery_retrying ON delivery (nextAt) WHERE state = 'retrying';
+    CREATE INDEX delivery_failed ON delivery (state, key)
+      WHERE state IN ('suspended', 'refused', 'expired');
+    CREATE INDEX delivery_recipient ON delivery (recipient, state);
+    CREATE TRIGGER delivery_begins BEFORE INSERT ON delivery WHEN NEW.state <> 'queued'
+    BEGIN SELECT RAISE(ABORT, 'a delivery begins as queued'); END;
+    CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
+      WHEN NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM transition
+        WHERE machine = 'outgoing' AND fromState = OLD.state AND toState = NEW.state)
+    BEGIN SELECT RAISE(ABORT, 'illegal transition of a delivery'); END;
+
+    -- Every AMQP message that is not a piece, as it came, stored before it was judged.
+    CREATE TABLE received (
+      key INTEGER PRIMARY KEY,
+      sender TEXT NOT NULL,
+      messageID TEXT NOT NULL,
+      bodySha256 BLOB NOT NULL CHECK (length(bodySha256) = 32),
+      type TEXT NOT NULL,
+      version INTEGER,
+      body BLOB,
+      size INTEGER NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('received', 'verified', 'incomplete', 'accepted',
+        'quarantined')),
+      outcome TEXT,
+      detail TEXT,
+      document INTEGER REFERENCES document (key),
+      duplicates INTEGER NOT NULL DEFAULT 0,
+      receivedAt INTEGER NOT NULL,
+      updatedAt INTEGER NOT NULL,
+      UNIQUE (sender, messageID, bodySha256),
+      CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
+      CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
+    ) STRICT;
+    CREATE INDEX received_unjudged ON received (key) WHERE state = 'received';
+    CREATE INDEX received_waiting ON received (key) WHERE state IN ('verified', 'incomplete');
+    CREATE INDEX received_quarantined ON received (key) WHERE state = 'quarantined';
+    CREATE UNIQUE INDEX received_document ON received (document) WHERE document IS NOT NULL;
+    CREATE TRIGGER received_moves BEFORE UPDATE OF state ON received
+      WHEN NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM transition
+        WHERE machine = 'incoming' AND fromState = OLD.state AND toState = NEW.state)
+    BEGIN SELECT RAISE(ABORT, 'illegal transition of a received message'); END;
+
+    -- Attachments longer than one piece on their way in: spool/<key>.part and which pieces it has.
+    CREATE TABLE transfer (
+      key INTEGER PRIMARY KEY,
+      sender TEXT NOT NULL,
+      sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+      size INTEGER NOT NULL CHECK (size > 0),
+      pieces INTEGER NOT NULL DEFAULT 0,
+      createdAt INTEGER NOT NULL,
+      UNIQUE (sender, sha256, size)
+    ) STRICT;
+    CREATE TABLE piece (
+      transfer INTEGER NOT NULL REFERENCES transfer (key) ON DELETE CASCADE,
+      position INTEGER NOT NULL CHECK (position >= 0),
+      PRIMARY KEY (transfer, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER piece_counts AFTER INSERT ON piece
+    BEGIN UPDATE transfer SET pieces = pieces + 1 WHERE key = NEW.transfer; END;
+
+    -- Content that arrived from a sender and did not have its digest.
+    CREATE TABLE spoiled (
+      sender TEXT NOT NULL,
+      sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+      at INTEGER NOT NULL,
+      PRIMARY KEY (sender, sha256)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Business: the append-only log of signed statuses, sent and received.
+    CREATE TABLE status (
+      key INTEGER PRIMARY KEY,
+      direction TEXT NOT NULL CHECK (direction IN ('sent', 'received')),
+      id TEXT NOT NULL CHECK (length(id) = 36),
+      document INTEGER REFERENCES document (key),
+      received INTEGER REFERENCES received (key),
+      documentID TEXT NOT NULL,
+      fromUnit TEXT NOT NULL,
+      toUnit TEXT NOT NULL,
+      code TEXT NOT NULL CHECK (code GLOB '[0-9][0-9]'),
+      at INTEGER NOT NULL,
+      reasonCode TEXT,
+      note TEXT,
+      arrivalNumber TEXT,
+      staff TEXT,
+      signed BLOB NOT NULL,
+      recordedAt INTEGER NOT NULL,
+      UNIQUE (fromUnit, id)
+    ) STRICT;
+    CREATE INDEX status_document ON status (document, key);
+    CREATE INDEX status_received ON status (received) WHERE received IS NOT NULL;
+    CREATE TRIGGER status_kept BEFORE UPDATE ON status
+    BEGIN SELECT RAISE(ABORT, 'a status is never changed'); END;
+    CREATE TRIGGER status_stays BEFORE DELETE ON status
+    BEGIN SELECT RAISE(ABORT, 'a status is never deleted'); END;
+
+    -- Transport of the statuses that this unit sends.
+    CREATE TABLE statusDelivery (
+      status INTEGER PRIMARY KEY REFERENCES status (key),
+      state TEXT NOT NULL CHECK (state IN ('queued', 'published', 'retrying', 'suspended')),
+      attempts INTEGER NOT NULL DEFAULT 0,
+      failures INTEGER NOT NULL DEFAULT 0,
+      failingSince INTEGER,
+      nextAt INTEGER,
+      lastError TEXT,
+      lastErrorText TEXT,
+      updatedAt INTEGER NOT NULL,
+      CHECK ((state = 'retrying') = (nextAt IS NOT NULL))
+    ) STRICT;
+    CREATE INDEX statusDelivery_queued ON statusDelivery (status) WHERE state = 'queued';
+    CREATE INDEX statusDelivery_retrying ON statusDelivery (nextAt) WHERE state = 'retrying';
+
+    -- Every transition, with who and why.
+    CREATE TABLE history (
+      key INTEGER PRIMARY KEY,
+      at INTEGER NOT NULL,
+      subject TEXT NOT NULL CHECK (subject IN ('delivery', 'received', 'statusDelivery')),
+      subjectKey INTEGER NOT NULL,
+      document INTEGER REFERENCES document (key),
+      fromState TEXT,
+      toState TEXT NOT NULL,
+      actor TEXT NOT NULL,
+      cause TEXT NOT NULL,
+      detail TEXT
+    ) STRICT;
+    CREATE INDEX history_document ON history (document, key);
+    CREATE INDEX history_subject ON history (subject, subjectKey);
+    CREATE TRIGGER history_kept BEFORE UPDATE ON history
+    BEGIN SELECT RAISE(ABORT, 'history is never changed'); END;
+    CREATE TRIGGER history_stays BEFORE DELETE ON history
+    BEGIN SELECT RAISE(ABORT, 'history is never deleted'); END;
+    """
+}

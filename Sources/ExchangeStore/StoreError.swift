@@ -1,0 +1,34 @@
+package import ExchangeCore
+
+/// Why the node's database or blob folder could not be used.
+package typealias StoreError = Failure<StoreErrorCode>
+
+package enum StoreErrorCode: String, FailureCode {
+  case missing = "STORE-MISSING"
+  case unusable = "STORE-UNUSABLE"
+  case notDurable = "STORE-NOT-DURABLE"
+  case newer = "STORE-NEWER"
+  case corrupt = "STORE-CORRUPT"
+  case locked = "NODE-ALREADY-RUNNING"
+  case fileSystem = "STORE-FILE-SYSTEM"
+  case contentMissing = "STORE-CONTENT-MISSING"
+  case illegalTransition = "STORE-ILLEGAL-TRANSITION"
+  case notFound = "NOT-FOUND"
+  case ambiguous = "ID-AMBIGUOUS"
+
+  package var hint: String {
+    switch self {
+    case .missing: "Make a node folder with: congvan init --unit ID --name NAME"
+    case .unusable: "Check that the folder is writable and that the disk is not full."
+    case .notDurable: "Use the SQLite of the distribution; the node refuses to run without fsync."
+    case .newer: "Run the version of congvan that last used this folder, or a newer one."
+    case .corrupt: "Stop the node, keep the folder, and restore the last backup."
+    case .locked: "Only one daemon may run on a folder; stop the other one first."
+    case .fileSystem: "Check free space and permissions of the node's folder."
+    case .contentMissing: "Restore the blobs folder from the backup that belongs to the database."
+    case .illegalTransition: "Look at the current state with: congvan show ID"
+    case .notFound: "List what there is with: congvan outbox, congvan inbox"
+    case .ambiguous: "Give more characters of the id."
+    }
+  }
+}
