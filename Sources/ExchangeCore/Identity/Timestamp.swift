@@ -96,6 +96,9 @@ package struct CalendarDate: Hashable, Sendable, Comparable, Codable, CustomStri
     rawValue = text
   }
 
+  /// The day of `time` in Vietnam.
+  package init(_ time: Timestamp) { rawValue = String(time.shown.prefix(10)) }
+
   package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     guard let date = CalendarDate(try container.decode(String.self)) else {

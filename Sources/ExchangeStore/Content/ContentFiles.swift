@@ -109,6 +109,11 @@ package struct ContentFiles: Sendable {
     return .file(digest, size: Int64(data.count))
   }
 
+  /// Stores content that is in memory and computes its digest.
+  package func ingest(_ data: Data) throws(StoreError) -> StoredContent {
+    try ingest(data, digest: hashing.sha256(data))
+  }
+
   // MARK: Spool
 
   /// Writes pieces of one transfer into its spool file and syncs once.

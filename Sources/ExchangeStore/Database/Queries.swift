@@ -71,6 +71,21 @@ package struct HistoryEntry: Sendable {
   package let detail: String?
 }
 
+/// A message that was not believed, or broke a rule.
+package struct QuarantinedMessage: Sendable {
+  package let key: Int64
+  /// The broker-asserted sender, or `?`.
+  package let sender: String
+  package let messageID: String
+  package let type: String
+  /// Outcome code.
+  package let outcome: String
+  package let detail: String?
+  package let size: Int64
+  package let duplicates: Int
+  package let receivedAt: Timestamp
+}
+
 /// Which deliveries a list or a resend is about; every criterion narrows.
 package struct DeliveryFilter: Sendable {
   package var states: [OutgoingState] = []
@@ -190,6 +205,48 @@ extension Store {
           at: row.time("at"), subject: row["subject"], unit: row["recipient"],
           from: row["fromState"], to: row["toState"], actor: row["actor"], cause: row["cause"],
           detail: row["detail"])
+      }
+    }
+  }
+
+  /// The newest delivery's key, or 0.
+  package func lastDelivery() throws -> Int64 {
+    try pool.read { try $0.one("SELECT coalesce(max(key), 0) AS key FROM delivery")?["key"] ?? 0 }
+  }
+
+  /// Deliveries newer than `key` that have no receipt yet.
+  package func openDeliveries(after key: Int64) throws -> Int {
+    try pool.read { database in
+      try database.one(
+        "SELECT count(*) AS open FROM delivery WHERE key > ? AND state <> 'delivered'", [key])?[
+          "open"] ?? 0
+    }
+  }
+
+  /// Issue and receipt of delivered deliveries in a range of keys.
+  package func deliverySpans(after first: Int64, through last: Int64) throws
+    -> [(created: Timestamp, finished: Timestamp)]
+  {
+    try pool.read { database in
+      try database.all(
+        """
+        SELECT createdAt, finishedAt FROM delivery
+        WHERE key > ? AND key <= ? AND state = 'delivered'
+        """, [first, last]
+      ).map { ($0.time("createdAt"), $0.time("finishedAt")) }
+    }
+  }
+
+  /// Messages in quarantine, newest first.
+  package func quarantined(limit: Int) throws -> [QuarantinedMessage] {
+    try pool.read { database in
+      try database.all(
+        "SELECT * FROM received WHERE state = 'quarantined' ORDER BY key DESC LIMIT ?", [limit]
+      ).map { row in
+        QuarantinedMessage(
+          key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
+          outcome: row["outcome"], detail: row["detail"], size: row["size"],
+          duplicates: row["duplicates"], receivedAt: row.time("receivedAt"))
       }
     }
   }

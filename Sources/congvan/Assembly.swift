@@ -1,0 +1,123 @@
+import AMQPTransport
+import DocumentSigning
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import Foundation
+import Logging
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The composition root: the only place that knows which adapter implements which port.
+struct Assembly {
+  let settings: Settings
+  let hashing = OpenSSLHashing()
+
+  func store() throws -> Store { try Store(folder: settings.folder, hashing: hashing) }
+
+  func directory(log: Logger? = nil) throws -> DirectoryFile {
+    guard let path = settings.path("directory.file") else {
+      throw ConfigError(.missingKey, "directory.file: is empty")
+    }
+    return try DirectoryFile(path: path, hashing: hashing, log: log)
+  }
+
+  func signingKey() throws -> SigningKey {
+    let passphrase = try settings.secret(
+      "signing.passphraseFile", variable: "CONGVAN_SIGNING_PASSPHRASE")
+    if let pkcs12 = settings.path("signing.pkcs12File") {
+      return try SigningKey(pkcs12File: pkcs12, passphrase: passphrase)
+    }
+    guard let key = settings.path("signing.keyFile"),
+      let certificate = settings.path("signing.certificateFile")
+    else { throw ConfigError(.missingKey, "signing.keyFile, signing.certificateFile: are empty") }
+    return try SigningKey(keyFile: key, certificateFile: certificate, passphrase: passphrase)
+  }
+
+  func verifier(_ directory: any DirectorySource) throws -> CMSVerifier {
+    guard let anchors = settings.path("trust.anchorsFile") else {
+      throw ConfigError(.missingKey, "trust.anchorsFile: is empty")
+    }
+    return try CMSVerifier(
+      anchorsFile: anchors, crlFile: settings.path("trust.crlFile"),
+      directory: { directory.current }, signingTimeWindow: try settings.signingTimeWindow)
+  }
+
+  func context(log: Logger? = nil) throws -> NodeContext {
+    let directory = try directory(log: log)
+    let unit = try settings.unit
+    guard directory.current.unit(unit.organId) != nil else {
+      throw NodeError(.notAUnit, "unit.id: “\(unit.organId)” is not in the directory")
+    }
+    return NodeContext(
+      unit: unit, store: try store(), signer: CMSSigner(key: try signingKey()),
+      verifier: try verifier(directory), hashing: hashing, directory: directory,
+      clock: SystemClock())
+  }
+
+  func office() throws -> Office {
+    Office(context: try context(), actor: Self.actor, limits: try limits)
+  }
+
+  var limits: IntakeLimits { get throws { IntakeLimits(documentBytes: try settings.documentBytes) } }
+
+  /// The person at the keyboard, as the operating system knows them.
+  static var actor: Actor {
+    let name = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid \(getuid())"
+    return Actor(name)
+  }
+
+  func brokerSettings() throws -> BrokerSettings {
+    let unit = try settings.unit.organId
+    let user = settings["broker.user"].isEmpty ? unit : UnitID(settings["broker.user"])
+    guard user == unit else {
+      throw ConfigError(.badValue, "broker.user: must be the unit's id “\(unit)”")
+    }
+    let authentication: BrokerSettings.Authentication
+    if try settings.usesPassword {
+      guard
+        let password = try settings.secret(
+          "broker.passwordFile", variable: "CONGVAN_BROKER_PASSWORD")
+      else { throw ConfigError(.missingKey, "broker.passwordFile: is empty") }
+      authentication = .password(password)
+    } else {
+      authentication = .external
+    }
+    var tls: BrokerSettings.TLS?
+    if try settings.usesTLS {
+      guard let authority = settings.path("broker.caFile") else {
+        throw ConfigError(.missingKey, "broker.caFile: is empty")
+      }
+      tls = BrokerSettings.TLS(
+        caFile: authority,
+        certificateFile: authentication.isExternal ? settings.path("broker.certificateFile") : nil,
+        keyFile: authentication.isExternal ? settings.path("broker.keyFile") : nil)
+    } else if authentication.isExternal {
+      throw ConfigError(.badValue, "broker.authentication: external needs broker.tls: true")
+    }
+    return BrokerSettings(
+      unit: unit, host: settings["broker.host"], port: try settings.brokerPort,
+      virtualHost: settings["broker.virtualHost"], authentication: authentication, tls: tls,
+      heartbeatSeconds: try settings.heartbeat)
+  }
+
+  func node(untilIdle: Bool, log: Logger) throws -> Node {
+    var options = Node.Options()
+    options.limits = try limits
+    options.policy.horizon = try settings.horizon
+    options.untilIdle = untilIdle
+    return Node(
+      context: try context(log: log),
+      transport: RabbitTransport(settings: try brokerSettings(), log: log), options: options,
+      log: log)
+  }
+
+  func logger() -> Logger {
+    LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
+    var log = Logger(label: "congvan")
+    log.logLevel = Logger.Level(rawValue: settings["log.level"]) ?? .info
+    return log
+  }
+}

@@ -1,0 +1,55 @@
+import ExchangeCore
+import ExchangeStore
+
+/// The JSON members of listings. They are an interface: only ever added, described in the README.
+extension DeliverySummary {
+  var id: String { "\(document)/\(to)" }
+
+  var json: JSON {
+    .object([
+      "id": .string(id), "document": .string(document.rawValue), "to": .string(to.rawValue),
+      "state": .string(state.rawValue), "status": .text(status),
+      "attempts": .integer(Int64(attempts)), "lastError": .text(lastError),
+      "lastErrorText": .text(lastErrorText), "nextAt": .time(nextAt),
+      "createdAt": .time(createdAt), "publishedAt": .time(publishedAt),
+      "deliveredAt": .time(finishedAt), "updatedAt": .time(updatedAt),
+    ])
+  }
+
+  var statusText: String {
+    status.map { code in
+      StatusCode(code)?.vietnamese.map { "\(code) \($0)" } ?? code
+    } ?? "-"
+  }
+}
+
+extension DocumentSummary {
+  var members: [String: JSON] {
+    [
+      "id": .string(id.rawValue), "from": .string(sender.rawValue), "number": .string(number),
+      "codeNumber": .string(codeNumber), "codeNotation": .string(codeNotation),
+      "issuedDate": .string(issuedDate), "typeName": .string(typeName),
+      "subject": .string(subject), "urgency": .string(urgency.vietnamese),
+      "attachments": .array(
+        attachments.map { file in
+          .object([
+            "name": .string(file.name), "size": .integer(file.size),
+            "sha256": .string(file.sha256.hex), "mediaType": .string(file.mediaType),
+          ])
+        }),
+    ]
+  }
+}
+
+extension IncomingSummary {
+  var json: JSON {
+    var members = document.members
+    members["state"] = .string(state.rawValue)
+    members["status"] = .text(status)
+    members["outcome"] = .text(outcome)
+    members["detail"] = .text(detail)
+    members["receivedAt"] = .time(receivedAt)
+    members["duplicates"] = .integer(Int64(duplicates))
+    return .object(members)
+  }
+}

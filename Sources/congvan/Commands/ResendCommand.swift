@@ -1,0 +1,54 @@
+import ArgumentParser
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+
+struct ResendCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "resend",
+    abstract: "Send deliveries again: the same id and the same signed bytes.",
+    discussion: """
+      Name documents or deliveries (ID or ID/UNIT), or take all that failed with --failed. What is \
+      in flight or delivered is left alone, and the list says so.
+      """)
+
+  @Argument(help: "Ids of documents or deliveries.") var ids: [String] = []
+  @OptionGroup var options: DeliveryOptions
+  @Flag(help: "Show what would be sent; change nothing.") var dryRun = false
+  @Option(help: "Why; recorded in the history.") var reason: String
+  @Flag(help: "Print JSON.") var json = false
+  @OptionGroup var folder: NodeFolder
+
+  func validate() throws {
+    guard !ids.isEmpty || options.failed else {
+      throw ValidationError("Name deliveries, or use --failed.")
+    }
+  }
+
+  func run() throws {
+    let filter = try options.filter(now: SystemClock().now)
+    let results = try folder.assembly().office()
+      .resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun)
+    if json {
+      return try Console.print(
+        .array(
+          results.map { result in
+            .object([
+              "id": .string("\(result.document)/\(result.to)"),
+              "document": .string(result.document.rawValue), "to": .string(result.to.rawValue),
+              "before": .string(result.before.rawValue),
+              "resent": .bool(result.refusal == nil && !dryRun),
+              "wouldResend": .bool(result.refusal == nil), "refusal": .text(result.refusal),
+            ])
+          }))
+    }
+    Console.table(
+      ["DOCUMENT", "TO", "WAS", "RESULT"],
+      results.map { result in
+        [
+          result.document.rawValue, result.to.rawValue, result.before.rawValue,
+          result.refusal.map { "left alone: \($0)" } ?? (dryRun ? "would be queued" : "queued"),
+        ]
+      })
+  }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import Foundation
+
+struct SendCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "send", abstract: "Sign a document and queue it for its recipients (phát hành).",
+    discussion: "The first file is the main document. The daemon sends it, now or when it starts.")
+
+  @Argument(help: "The main document, then its attachments.") var files: [String]
+  @Option(
+    parsing: .upToNextOption, help: "Units, aliases or @groups of the directory (nơi nhận).")
+  var to: [String]
+  @Option(help: "Reference number (số, ký hiệu): 159/QĐ-LĐLĐ, 762-CV/TU.") var number: String
+  @Option(help: "Date of the document, yyyy-MM-dd.") var date: String
+  @Option(help: "Kind of document (tên loại): Quyết định, Báo cáo, Công văn …") var type: String
+  @Option(help: "Abstract (trích yếu).") var subject: String
+  @Option(help: "Name of the signatory (người ký).") var signer: String?
+  @Option(help: "Position of the signatory (chức vụ).") var position: String?
+  @Option(help: "Signing capacity: TM., KT., TL., TUQ., Q.") var capacity: String?
+  @Option(help: "thường, khẩn, thượng-khẩn or hỏa-tốc.") var urgency: String?
+  @Option(help: "Date by which an answer is expected, yyyy-MM-dd.") var due: String?
+  @Option(help: "Id of the document that this one answers.") var replyTo: String?
+  @Option(help: "Secrecy mark: anything but “Thường” is refused (Điều 5).") var secrecy: String?
+  @Flag(help: "Print JSON: id, deliveries (id, to, state).") var json = false
+  @OptionGroup var folder: NodeFolder
+
+  func run() throws {
+    var draft = OutgoingDraft(
+      files: files, recipients: to, number: number, date: date, typeName: type, subject: subject)
+    draft.signerName = signer
+    draft.position = position
+    draft.competence = capacity
+    draft.dueDate = due
+    draft.replyTo = replyTo
+    draft.secrecyMark = secrecy
+    if let urgency {
+      guard let known = Urgency(vietnamese: urgency) else {
+        throw DocumentError(
+          .text, "urgency: “\(urgency)” is not thường, khẩn, thượng-khẩn or hỏa-tốc")
+      }
+      draft.urgency = known
+    }
+    let (id, deliveries) = try folder.assembly().office().send(draft)
+    if json {
+      try Console.print(
+        .object([
+          "id": .string(id.rawValue), "deliveries": .array(deliveries.map(\.json)),
+        ]))
+    } else {
+      Console.print(id.rawValue)
+    }
+  }
+}

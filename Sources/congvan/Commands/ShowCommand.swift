@@ -1,0 +1,109 @@
+import ArgumentParser
+import DocumentSigning
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+
+struct ShowCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show",
+    abstract: "Show all that is known about a document: record, files, signatures, history.")
+
+  @Argument(help: "Id of the document, or its beginning.") var id: String
+  @Flag(help: "Print JSON.") var json = false
+  @OptionGroup var folder: NodeFolder
+
+  func run() throws {
+    let assembly = try folder.assembly()
+    let store = try assembly.store()
+    let (document, direction) = try store.find(id)
+    var filter = DeliveryFilter()
+    filter.documents = [document.id]
+    let deliveries = try store.deliveries(filter)
+    let statuses = try store.statuses(document: document.key)
+    let history = try store.history(document: document.key)
+    let incoming = try store.incomingDocument(key: document.key)
+    let signature = try signature(of: document, assembly, store)
+    if json {
+      var members = document.members
+      members["direction"] = .string(direction)
+      members["state"] = .text(incoming?.state.rawValue)
+      members["duplicates"] = incoming.map { .integer(Int64($0.duplicates)) } ?? .null
+      members["deliveries"] = .array(deliveries.map(\.json))
+      members["signature"] = .string(signature)
+      members["statuses"] = .array(
+        statuses.map { status in
+          .object([
+            "id": .string(status.id.rawValue), "code": .string(status.code),
+            "direction": .string(status.direction), "from": .string(status.from.rawValue),
+            "to": .string(status.to.rawValue), "at": .time(status.at),
+            "reasonCode": .text(status.reasonCode), "description": .text(status.note),
+          ])
+        })
+      members["history"] = .array(
+        history.map { entry in
+          .object([
+            "at": .time(entry.at), "subject": .string(entry.subject), "unit": .text(entry.unit),
+            "from": .text(entry.from), "to": .string(entry.to), "actor": .string(entry.actor),
+            "cause": .string(entry.cause), "detail": .text(entry.detail),
+          ])
+        })
+      return try Console.print(.object(members))
+    }
+    Console.print(
+      """
+      \(document.typeName) \(document.number) ngày \(document.issuedDate)
+      \(document.subject)
+
+      Id            \(document.id)  (\(direction == "incoming" ? "văn bản đến" : "văn bản đi"))
+      Nơi gửi       \(document.sender)
+      Độ khẩn       \(document.urgency.vietnamese)
+      Chữ ký số     \(signature)
+      """)
+    if let incoming {
+      Console.print("Trạng thái    \(incoming.state.rawValue), đến lúc \(incoming.receivedAt.shown)")
+    }
+    Console.print("\nTệp")
+    for file in document.attachments {
+      Console.print("  \(file.name)  \(Console.bytes(file.size))  \(file.sha256)")
+    }
+    if !deliveries.isEmpty {
+      Console.print("\nNơi nhận")
+      for delivery in deliveries {
+        Console.print(
+          "  \(delivery.to)  \(delivery.state.rawValue)  \(delivery.statusText)"
+            + (delivery.lastError.map { "  \($0) \(delivery.lastErrorText ?? "")" } ?? ""))
+      }
+    }
+    if !statuses.isEmpty {
+      Console.print("\nTrạng thái nghiệp vụ (đã ký)")
+      for status in statuses {
+        let words = StatusCode(status.code)?.vietnamese ?? "?"
+        Console.print(
+          "  \(status.at.shown)  \(status.from) → \(status.to)  \(status.code) \(words)"
+            + (status.reasonCode.map { "  \($0)" } ?? "") + (status.note.map { ": \($0)" } ?? ""))
+      }
+    }
+    Console.print("\nLịch sử")
+    for entry in history {
+      Console.print(
+        "  \(entry.at.shown)  \(entry.unit ?? entry.subject)  \(entry.from ?? "·") → \(entry.to)"
+          + "  \(entry.actor): \(entry.cause)" + (entry.detail.map { " (\($0))" } ?? ""))
+    }
+  }
+
+  private func signature(of document: DocumentSummary, _ assembly: Assembly, _ store: Store) throws
+    -> String
+  {
+    let directory = try assembly.directory()
+    switch try assembly.verifier(directory).verify(
+      try store.signedManifest(document: document.key), from: document.sender,
+      arrivedAt: document.createdAt)
+    {
+    case .valid(_, let signers):
+      return "hợp lệ, "
+        + signers.map { "\($0.subject), \($0.signingTime?.shown ?? "")" }.joined(separator: "; ")
+    case .invalid(let problem, let detail, _): return "\(problem.rawValue): \(detail)"
+    }
+  }
+}

@@ -1,0 +1,269 @@
+import ExchangeCore
+import Foundation
+import Yams
+
+/// Why the configuration cannot be used.
+typealias ConfigError = Failure<ConfigErrorCode>
+
+enum ConfigErrorCode: String, FailureCode {
+  case missing = "CONFIG-MISSING"
+  case unreadable = "CONFIG-UNREADABLE"
+  case unknownKey = "CONFIG-UNKNOWN-KEY"
+  case badValue = "CONFIG-BAD-VALUE"
+  case missingKey = "CONFIG-MISSING-KEY"
+  case secretUnreadable = "CONFIG-SECRET-UNREADABLE"
+  case secretExposed = "CONFIG-SECRET-EXPOSED"
+  case noFolder = "CONFIG-NO-FOLDER"
+  case exists = "CONFIG-EXISTS"
+
+  var hint: String {
+    switch self {
+    case .missing: "Make a node folder with: congvan init --unit ID --name NAME --dir DIR"
+    case .unreadable: "Correct the YAML at the named line; check with: congvan config check"
+    case .unknownKey, .badValue, .missingKey:
+      "Correct congvan.yaml, then run: congvan config check"
+    case .secretUnreadable: "Check the path and that this user may read the file."
+    case .secretExposed: "Make the file private: chmod 600 FILE"
+    case .noFolder: "Name the node's folder with --dir DIR or in CONGVAN_DIR."
+    case .exists: "Choose another folder; an existing node is never overwritten."
+    }
+  }
+}
+
+/// The node's configuration: `congvan.yaml` in its folder, each key overridable by an environment
+/// variable. Paths are relative to the folder.
+struct Settings: Sendable {
+  static let fileName = "congvan.yaml"
+
+  /// Every key with its default; nil means that it must be given, "" that it may be absent.
+  static let keys: [(name: String, fallback: String?)] = [
+    ("unit.id", nil), ("unit.name", nil),
+    ("broker.host", "localhost"), ("broker.port", "5671"), ("broker.virtualHost", "congvan"),
+    ("broker.user", ""), ("broker.authentication", "external"), ("broker.passwordFile", ""),
+    ("broker.tls", "true"), ("broker.caFile", "ca.crt"), ("broker.certificateFile", "unit.crt"),
+    ("broker.keyFile", "unit.key"), ("broker.heartbeatSeconds", "15"),
+    ("signing.certificateFile", "unit.crt"), ("signing.keyFile", "unit.key"),
+    ("signing.pkcs12File", ""), ("signing.passphraseFile", ""),
+    ("trust.anchorsFile", "ca.crt"), ("trust.crlFile", ""), ("trust.signingTimeWindowDays", "45"),
+    ("directory.file", "directory.json"), ("limits.documentBytes", "1073741824"),
+    ("retry.horizonHours", "72"), ("log.level", "info"),
+  ]
+
+  let folder: String
+  /// Where each value came from: `file`, `environment` or `default`.
+  private(set) var sources: [String: String] = [:]
+  private var values: [String: String] = [:]
+
+  /// Reads `folder/congvan.yaml` and the environment; every key and value is checked for form.
+  init(folder: String, environment: [String: String]) throws {
+    self.folder = folder
+    let path = "\(folder)/\(Self.fileName)"
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw ConfigError(.missing, "\(path): does not exist or cannot be read")
+    }
+    let text = String(decoding: data, as: UTF8.self)
+    var given: [String: String] = [:]
+    do {
+      if let root = try Yams.compose(yaml: text) { try Self.flatten(root, "", into: &given) }
+    } catch let error as YamlError {
+      throw ConfigError(.unreadable, "\(path): \(error)")
+    }
+    let known = Self.keys.map(\.name)
+    for key in given.keys.sorted() where !known.contains(key) {
+      let near = known.min { Spelling.distance($0, key) < Spelling.distance($1, key) } ?? ""
+      throw ConfigError(.unknownKey, "\(path): unknown key “\(key)” — did you mean “\(near)”?")
+    }
+    let variables = Dictionary(uniqueKeysWithValues: known.map { (Self.variable($0), $0) })
+    for name in environment.keys.sorted()
+    where Self.prefixes.contains(where: name.hasPrefix) && variables[name] == nil
+      && !Self.secretVariables.contains(name)
+    {
+      let near =
+        variables.keys.min { Spelling.distance($0, name) < Spelling.distance($1, name) } ?? ""
+      throw ConfigError(.unknownKey, "environment: unknown “\(name)” — did you mean “\(near)”?")
+    }
+    for (name, fallback) in Self.keys {
+      if let value = environment[Self.variable(name)] {
+        (values[name], sources[name]) = (value, "environment")
+      } else if let value = given[name] {
+        (values[name], sources[name]) = (value, "file")
+      } else if let fallback {
+        (values[name], sources[name]) = (fallback, "default")
+      } else {
+        throw ConfigError(.missingKey, "\(path): “\(name)” is missing")
+      }
+    }
+    try checkForms()
+  }
+
+  private static let prefixes = [
+    "CONGVAN_UNIT_", "CONGVAN_BROKER_", "CONGVAN_SIGNING_", "CONGVAN_TRUST_", "CONGVAN_DIRECTORY_",
+    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_LOG_",
+  ]
+  /// Secrets may come from the environment itself, for service managers that keep them there.
+  private static let secretVariables = ["CONGVAN_BROKER_PASSWORD", "CONGVAN_SIGNING_PASSPHRASE"]
+
+  /// `broker.passwordFile` → `CONGVAN_BROKER_PASSWORD_FILE`.
+  static func variable(_ key: String) -> String {
+    var text = "CONGVAN_"
+    for character in key {
+      if character == "." {
+        text.append("_")
+      } else {
+        if character.isUppercase { text.append("_") }
+        text.append(character.uppercased())
+      }
+    }
+    return text
+  }
+
+  private static func flatten(_ node: Node, _ path: String, into values: inout [String: String])
+    throws
+  {
+    switch node {
+    case .mapping(let mapping):
+      for (key, value) in mapping {
+        let name = key.string ?? ""
+        try flatten(value, path.isEmpty ? name : "\(path).\(name)", into: &values)
+      }
+    case .scalar(let scalar): values[path] = scalar.string
+    case .sequence, .alias:
+      throw ConfigError(.badValue, "“\(path)”: a list is not expected here")
+    }
+  }
+
+  private func checkForms() throws {
+    _ = try unit
+    _ = try (brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat)
+    _ = try (usesTLS, usesPassword)
+    guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
+    else {
+      throw ConfigError(
+        .badValue, "log.level: “\(self["log.level"])” is not trace, debug, info, warning or error")
+    }
+  }
+
+  // MARK: Values
+
+  subscript(key: String) -> String { values[key] ?? "" }
+
+  /// The path of a file key, or nil when the key is empty.
+  func path(_ key: String) -> String? {
+    let value = self[key]
+    guard !value.isEmpty else { return nil }
+    return value.hasPrefix("/") ? value : "\(folder)/\(value)"
+  }
+
+  var unit: Organ {
+    get throws {
+      guard let id = UnitID(self["unit.id"]) else {
+        throw ConfigError(.badValue, "unit.id: 1 to 35 characters of A-Z a-z 0-9 . _ -")
+      }
+      let name = TextRules.normalized(self["unit.name"])
+      do {
+        try TextRules.check(name, field: "unit.name", maximum: Organ.maximumNameLength)
+      } catch {
+        throw ConfigError(.badValue, error.reason)
+      }
+      return Organ(organId: id, organName: name)
+    }
+  }
+
+  var brokerPort: Int { get throws { try number("broker.port", 1...65_535) } }
+  var heartbeat: Int { get throws { try number("broker.heartbeatSeconds", 5...60) } }
+  var usesTLS: Bool { get throws { try choice("broker.tls", ["true", "false"]) == "true" } }
+  var usesPassword: Bool {
+    get throws { try choice("broker.authentication", ["external", "password"]) == "password" }
+  }
+  var documentBytes: Int64 {
+    get throws { Int64(try number("limits.documentBytes", 1...Int(WireLimits.documentBytes))) }
+  }
+  var signingTimeWindow: Duration {
+    get throws { .seconds(86_400 * (try number("trust.signingTimeWindowDays", 1...3650))) }
+  }
+  var horizon: Duration {
+    get throws { .seconds(3600 * (try number("retry.horizonHours", 1...8760))) }
+  }
+
+  private func number(_ key: String, _ range: ClosedRange<Int>) throws -> Int {
+    guard let number = Int(self[key]), range.contains(number) else {
+      throw ConfigError(
+        .badValue,
+        "\(key): “\(self[key])” is not a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  private func choice(_ key: String, _ choices: [String]) throws -> String {
+    guard choices.contains(self[key]) else {
+      throw ConfigError(
+        .badValue, "\(key): “\(self[key])” is not one of \(choices.joined(separator: ", "))")
+    }
+    return self[key]
+  }
+
+  /// A secret from the environment variable, or from the file that `key` names; nil when neither is
+  /// given. A file that others may read is refused.
+  func secret(_ key: String, variable: String) throws -> String? {
+    if let value = ProcessInfo.processInfo.environment[variable] { return value }
+    guard let path = path(key) else { return nil }
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    guard let mode = attributes?[.posixPermissions] as? Int,
+      let data = FileManager.default.contents(atPath: path)
+    else { throw ConfigError(.secretUnreadable, "\(key): “\(path)” cannot be read") }
+    guard mode & 0o077 == 0 else {
+      throw ConfigError(.secretExposed, "\(key): “\(path)” may be read by other users")
+    }
+    return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+  }
+
+  /// The commented file that `congvan init` writes.
+  static func template(unit: Organ) -> String {
+    """
+    # Configuration of a congvan node. Every key may be overridden by an environment variable:
+    # broker.passwordFile is CONGVAN_BROKER_PASSWORD_FILE. Relative paths start at this folder.
+    # Check it with: congvan config check
+
+    unit:
+      id: "\(unit.organId)"
+      name: "\((unit.organName ?? "").replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))"
+
+    broker:
+      host: localhost          # must match a DNS name in the broker's certificate
+      port: 5671
+      virtualHost: congvan
+      # user: ""               # the unit's id when empty
+      authentication: external # external: client certificate; password: passwordFile
+      # passwordFile: broker.password
+      tls: true
+      caFile: ca.crt           # who issued the broker's certificate
+      certificateFile: unit.crt
+      keyFile: unit.key
+      heartbeatSeconds: 15
+
+    signing:
+      certificateFile: unit.crt  # with intermediates after it, if any
+      keyFile: unit.key
+      # pkcs12File: unit.p12     # instead of certificateFile and keyFile
+      # passphraseFile: unit.passphrase
+
+    trust:
+      anchorsFile: ca.crt
+      # crlFile: ca.crl
+      signingTimeWindowDays: 45  # how far back a claimed signing time is believed
+
+    directory:
+      file: directory.json
+
+    limits:
+      documentBytes: 1073741824  # sum of a document's attachments, in and out
+
+    retry:
+      horizonHours: 72           # how long the broker may refuse before a person is asked
+
+    log:
+      level: info                # trace, debug, info, warning, error
+
+    """
+  }
+}
