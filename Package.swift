@@ -38,6 +38,13 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ", logging]),
+    .executableTarget(
+      name: "congvan",
+      dependencies: [
+        "ExchangeCore", "ExchangeStore", "ExchangeNode", "AMQPTransport", "DocumentSigning",
+        logging, "Yams",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
