@@ -31,6 +31,11 @@ let package = Package(
     .target(name: "ExchangeCore"),
     .target(name: "DocumentSigning", dependencies: ["ExchangeCore", "COpenSSL"]),
     .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ", logging]),
+    .target(
+      name: "ExchangeTestKit", dependencies: ["ExchangeCore"], path: "Tests/ExchangeTestKit"),
+    .testTarget(
+      name: "DocumentSigningTests",
+      dependencies: ["DocumentSigning", "ExchangeCore", "ExchangeTestKit"]),
   ],
   swiftLanguageModes: [.v6]
 )
