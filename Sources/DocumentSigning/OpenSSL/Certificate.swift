@@ -1,0 +1,89 @@
+import COpenSSL
+import ExchangeCore
+import Foundation
+
+/// Owns one reference to an X509.
+///
+/// `@unchecked Sendable`: the certificate is never changed after `init`, and what OpenSSL caches in
+/// it on first use (extensions, decoded key) it guards with the object's own lock.
+final class Certificate: @unchecked Sendable {
+  /// X509 *, for calls made while this object is alive: hold it with `withExtendedLifetime`, or let
+  /// the call take its own reference.
+  let pointer: OpaquePointer
+
+  /// Takes over the caller's reference.
+  init(owning pointer: OpaquePointer) { self.pointer = pointer }
+
+  /// Shares `pointer` with its owner.
+  init(sharing pointer: OpaquePointer) {
+    X509_up_ref(pointer)
+    self.pointer = pointer
+  }
+
+  deinit { X509_free(pointer) }
+
+  /// Nil unless `der` is exactly one certificate.
+  convenience init?(der: Data) {
+    let parsed: OpaquePointer? = der.withUnsafeBytes { buffer in
+      var next = buffer.bindMemory(to: UInt8.self).baseAddress
+      let end = next.map { $0 + buffer.count }
+      guard let parsed = d2i_X509(nil, &next, buffer.count) else { return nil }
+      guard next == end else {
+        X509_free(parsed)
+        return nil
+      }
+      return parsed
+    }
+    OpenSSLErrors.clear()
+    guard let parsed else { return nil }
+    self.init(owning: parsed)
+  }
+
+  /// The certificates of a PEM text, in its order. Nil when one of the blocks is broken.
+  static func all(inPEM text: Data) -> [Certificate]? {
+    PEMBlocks.read(text) {
+      PEM_read_bio_X509($0, nil, PEMBlocks.noPassphrase, nil)
+    } own: {
+      Certificate(owning: $0)
+    }
+  }
+
+  /// The DER as it was read, from which the digest is made. Empty only when memory ran out.
+  var der: Data {
+    var bytes: UnsafeMutablePointer<UInt8>?
+    let count = i2d_X509(pointer, &bytes)
+    guard count > 0, let bytes else { return Data() }
+    defer { CRYPTO_free(bytes, #file, #line) }
+    return Data(bytes: bytes, count: Int(count))
+  }
+
+  /// SHA-256 of the DER: what the directory lists.
+  var digest: SHA256Digest { OpenSSLHashing().sha256(der) }
+
+  var subject: String { ASN1Values.text(X509_get_subject_name(pointer)) }
+  var issuer: String { ASN1Values.text(X509_get_issuer_name(pointer)) }
+  var notBefore: Timestamp? { ASN1Values.timestamp(X509_get0_notBefore(pointer)) }
+  var notAfter: Timestamp? { ASN1Values.timestamp(X509_get0_notAfter(pointer)) }
+
+  /// Whether subject and issuer are the same: a root, which a message never carries.
+  var isSelfIssued: Bool {
+    X509_NAME_cmp(X509_get_subject_name(pointer), X509_get_issuer_name(pointer)) == 0
+  }
+
+  /// Hexadecimal serial number, upper case, as `openssl x509 -serial` prints it.
+  var serialNumber: String {
+    guard let serial = X509_get0_serialNumber(pointer) else { return "" }
+    let text = MemoryBIO.writing { i2a_ASN1_INTEGER($0, serial) > 0 }
+    return String(decoding: text ?? Data(), as: UTF8.self)
+  }
+
+  /// The public key, which stays the certificate's. Nil when OpenSSL cannot decode it.
+  func withPublicKey<Result>(_ body: (OpaquePointer?) -> Result) -> Result {
+    body(X509_get0_pubkey(pointer))
+  }
+
+  func matches(_ key: PrivateKey) -> Bool {
+    defer { OpenSSLErrors.clear() }
+    return key.withPointer { X509_check_private_key(pointer, $0) == 1 }
+  }
+}

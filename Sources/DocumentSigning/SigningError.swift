@@ -1,0 +1,49 @@
+package import ExchangeCore
+
+/// Why a key, a certificate or a trust file cannot be used, or a signature not be made.
+///
+/// Never thrown for what a peer sent: that is a `Verdict`. Reasons name files and OpenSSL's own
+/// texts, never a pass phrase.
+package typealias SigningError = Failure<SigningErrorCode>
+
+/// The codes of `SigningError`. Printed and quoted on the telephone, so only ever added.
+package enum SigningErrorCode: String, FailureCode {
+  /// The private key or PKCS#12 file cannot be read or is broken.
+  case keyUnreadable = "KEY-UNREADABLE"
+  /// The key is encrypted and the pass phrase is missing or does not open it.
+  case keyPassphrase = "KEY-PASSPHRASE"
+  case keyCertificateMismatch = "KEY-CERTIFICATE-MISMATCH"
+  case keyTooWeak = "KEY-TOO-WEAK"
+  case certificateUnreadable = "CERTIFICATE-UNREADABLE"
+  /// The signing certificate is not valid at the moment of signing.
+  case certificateNotValid = "CERTIFICATE-NOT-VALID"
+  case trustUnreadable = "TRUST-UNREADABLE"
+  case revocationUnreadable = "CRL-UNREADABLE"
+  case signingFailed = "SIGNING-FAILED"
+  case keyExists = "KEY-EXISTS"
+  case keyNotWritten = "KEY-NOT-WRITTEN"
+  case keyNotMade = "KEY-NOT-MADE"
+
+  /// The next step for the person who meets the failure.
+  package var hint: String {
+    switch self {
+    case .keyUnreadable:
+      "Give a PEM private key or a PKCS#12 file that this account may read; an old PKCS#12 file is "
+        + "converted with: openssl pkcs12 -legacy -in old.p12 -nodes | openssl pkcs12 -export -out "
+        + "new.p12"
+    case .keyPassphrase: "Give the pass phrase that the key file was protected with."
+    case .keyCertificateMismatch:
+      "Give the certificate that the authority issued for this very key, not for an older one."
+    case .keyTooWeak: "Ask for a certificate with RSA of 2048 bits or more, or EC P-256 or more."
+    case .certificateUnreadable: "Give a PEM file with the certificate and its intermediates."
+    case .certificateNotValid:
+      "Check this machine's clock; if it is right, ask the authority for a new certificate."
+    case .trustUnreadable: "Give a PEM file with the federation's root certificates."
+    case .revocationUnreadable: "Fetch the authority's revocation list (CRL) again, as PEM or DER."
+    case .signingFailed: "Check the key with: openssl pkey -check; then send the text to support."
+    case .keyExists: "Keys are never overwritten: name another file, or move the old one away."
+    case .keyNotWritten: "Check the folder, its permissions and the free space on the disk."
+    case .keyNotMade: "Check the OpenSSL installation with: openssl version"
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import ExchangeCore
+import Foundation
+
+/// A signer whose signature and attributes hold. Whether anyone trusts him is another question.
+struct CheckedSigner {
+  let certificate: Certificate
+  let digest: SHA256Digest
+  let signingTime: Timestamp
+
+  var identity: SignerIdentity {
+    SignerIdentity(
+      subject: certificate.subject, certificate: digest, signingTime: signingTime)
+  }
+}
+
+/// The signers of a message after everything was checked that needs no trust.
+struct CheckedMessage {
+  /// In the message's order; 1 to 4.
+  let signers: [CheckedSigner]
+  /// All certificates of the message: intermediates, and whatever else its sender put there.
+  let certificates: [Certificate]
+
+  /// Checks every signer over `content`, which is the message's own. `anchors` may be named by
+  /// signing-certificate-v2. Throws the first problem found.
+  init(_ message: borrowing SignedMessage, content: Data, anchors: [Certificate]) throws(Finding) {
+    defer { OpenSSLErrors.clear() }
+    let included = try message.certificates()
+    certificates = included
+    signers = try message.withSigners { (signers) throws(Finding) -> [CheckedSigner] in
+      var checked: [CheckedSigner] = []
+      for signer in signers {
+        let certificate = try signer.certificate()
+        try signer.checkSignature(of: content)
+        let time = try signer.signingTime()
+        try signer.checkSigningCertificate(is: certificate, known: included + anchors)
+        checked.append(
+          CheckedSigner(
+            certificate: certificate, digest: certificate.digest, signingTime: time))
+      }
+      return checked
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import Foundation
+
+/// Just enough DER to take a message apart and to put it together wrongly.
+struct DERTree {
+  var tag: UInt8
+  /// Children of a constructed value.
+  var children: [DERTree] = []
+  /// Contents of a primitive value.
+  var bytes: [UInt8] = []
+
+  init(_ tag: UInt8, _ children: [DERTree]) {
+    self.tag = tag
+    self.children = children
+  }
+
+  init(_ tag: UInt8, bytes: [UInt8]) {
+    self.tag = tag
+    self.bytes = bytes
+  }
+
+  /// Reads one value of well-formed DER, as OpenSSL writes it. Nil when it is not.
+  init?(_ data: some Collection<UInt8>) {
+    var rest = Array(data)[...]
+    guard let tree = Self.next(&rest), rest.isEmpty else { return nil }
+    self = tree
+  }
+
+  var encoded: Data {
+    let contents = tag & 0x20 == 0 ? bytes : children.flatMap { Array($0.encoded) }
+    return Data([tag] + Self.length(contents.count) + contents)
+  }
+
+  /// id-signedData with the given parts (RFC 5652 5.1).
+  static func signedData(
+    content: [UInt8], digests: [DERTree] = [], certificates: [DERTree]? = nil,
+    signers: [DERTree] = []
+  ) -> DERTree {
+    let data = DERTree(
+      0x30, [oid(data: 1), DERTree(0xA0, [DERTree(0x04, bytes: content)])])
+    let parts =
+      [DERTree(0x02, bytes: [1]), DERTree(0x31, digests), data]
+      + (certificates.map { [DERTree(0xA0, $0)] } ?? []) + [DERTree(0x31, signers)]
+    return DERTree(0x30, [oid(data: 2), DERTree(0xA0, [DERTree(0x30, parts)])])
+  }
+
+  /// 1.2.840.113549.1.7.n
+  static func oid(data number: UInt8) -> DERTree {
+    DERTree(0x06, bytes: [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, number])
+  }
+
+  /// The parts of a SignedData message: version, digests, content, certificates, signers.
+  var signedDataParts: [DERTree] {
+    get { children[1].children[0].children }
+    set { children[1].children[0].children = newValue }
+  }
+
+  private static func length(_ count: Int) -> [UInt8] {
+    if count < 0x80 { return [UInt8(count)] }
+    let digits = withUnsafeBytes(of: UInt32(count).bigEndian) { $0.drop { $0 == 0 } }
+    return [0x80 | UInt8(digits.count)] + digits
+  }
+
+  private static func next(_ rest: inout ArraySlice<UInt8>) -> DERTree? {
+    guard let tag = rest.popFirst(), let first = rest.popFirst() else { return nil }
+    var count = Int(first)
+    if first >= 0x80 {
+      guard (1...4).contains(first & 0x7F), rest.count >= Int(first & 0x7F) else { return nil }
+      count = rest.prefix(Int(first & 0x7F)).reduce(0) { $0 << 8 | Int($1) }
+      rest = rest.dropFirst(Int(first & 0x7F))
+    }
+    guard count <= rest.count else { return nil }
+    var inner = rest.prefix(count)
+    rest = rest.dropFirst(count)
+    guard tag & 0x20 != 0 else { return DERTree(tag, bytes: Array(inner)) }
+    var children: [DERTree] = []
+    while !inner.isEmpty {
+      guard let child = next(&inner) else { return nil }
+      children.append(child)
+    }
+    return DERTree(tag, children)
+  }
+}
