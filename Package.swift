@@ -31,6 +31,12 @@ let package = Package(
     .target(name: "ExchangeCore"),
     .target(name: "DocumentSigning", dependencies: ["ExchangeCore", "COpenSSL"]),
     .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ", logging]),
+    .target(
+      name: "ExchangeTestKit", dependencies: ["ExchangeCore"], path: "Tests/ExchangeTestKit"),
+    .testTarget(name: "ExchangeCoreTests", dependencies: ["ExchangeCore"]),
+    .testTarget(
+      name: "AMQPTransportTests",
+      dependencies: ["AMQPTransport", "CRabbitMQ", "ExchangeCore", "ExchangeTestKit"]),
   ],
   swiftLanguageModes: [.v6]
 )
