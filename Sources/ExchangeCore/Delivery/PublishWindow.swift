@@ -17,7 +17,7 @@ package struct PublishWindow: Sendable {
   package typealias Settled = (token: UInt64, outcome: PublishOutcome)
 
   private var entries: [UInt64: Entry] = [:]
-  /// Open tags in publishing order; settled ones are dropped lazily from the front.
+  /// Open tags in publishing order; settled ones are dropped lazily.
   private var order: [UInt64] = []
   private var orderStart = 0
   private var nextTag: UInt64 = 1
@@ -77,14 +77,16 @@ package struct PublishWindow: Sendable {
     }
   }
 
-  /// The channel or connection is gone: everything open is unknown, unless it was alone and the
-  /// broker gave a reason, which then is about that message.
+  /// The channel or connection is gone. What was returned had its answer; everything else open is
+  /// unknown, unless it was alone and the broker gave a reason, which then is about that message.
   package mutating func lost(channelError: (code: Int, text: String)?) -> [Settled] {
     let open = order[orderStart...].compactMap { entries[$0] }
-    let only = open.count == 1
+    let isAlone = open.count { $0.returned == nil } == 1
     self = PublishWindow(maximumCount: maximumCount, maximumBytes: maximumBytes)
     return open.map { entry in
-      if only, let error = channelError {
+      if let returned = entry.returned {
+        (entry.token, returned)
+      } else if isAlone, let error = channelError {
         (entry.token, .refused(code: error.code, text: error.text))
       } else {
         (entry.token, .unknown)
@@ -100,8 +102,12 @@ package struct PublishWindow: Sendable {
 
   private mutating func compact() {
     while orderStart < order.count, entries[order[orderStart]] == nil { orderStart += 1 }
-    if orderStart > 1024 || orderStart == order.count {
-      order.removeFirst(orderStart)
+    if orderStart == order.count {
+      order.removeAll(keepingCapacity: true)
+      orderStart = 0
+    } else if order.count > 2 * entries.count + 1024 {
+      // Also when the oldest message stays unanswered while thousands pass it by.
+      order.removeAll { entries[$0] == nil }
       orderStart = 0
     }
   }

@@ -1,0 +1,89 @@
+import ExchangeCore
+
+/// Keeps one loop connected until it is asked to stop: connect, serve, and after a failure wait with
+/// jitter and connect again. rabbitmq-c has no recovery of its own (rule 15).
+struct LinkRunner {
+  /// A connection that lasted this long was a good one, whatever it achieved.
+  static let settledAfter = Duration.seconds(30)
+  /// How long a goodbye may take.
+  static let goodbyeLimit = Duration.seconds(2)
+  /// Refusals for which the broker closes only the channel.
+  static let leavesLineOpen: Set<AMQPErrorCode> = [.queueMissing, .exchangeMissing, .permission]
+
+  let settings: BrokerSettings
+  let watchdog: Watchdog
+  /// The wait after the n-th failure in a row.
+  let retryDelay: @Sendable (Int) -> Duration
+
+  /// Blocks until `stop` was requested; then the session has finished and reported `stopped`.
+  func run(_ session: inout some LinkSession, wake: WakeDescriptor, until stop: StopSignal) {
+    var failures = 0
+    while !stop.isRequested {
+      session.hasProgressed = false
+      let start = Monotonic.now
+      guard let error = attempt(&session, wake: wake, until: stop) else { break }
+      let lasted = Monotonic.now - start
+      if session.hasProgressed || lasted >= Self.settledAfter.wholeNanoseconds { failures = 0 }
+      failures += 1
+      let delay = retryDelay(failures)
+      session.report(.down(code: error.code, reason: error.reason, retryIn: delay))
+      pause(delay, wake: wake, until: stop)
+    }
+    session.finish()
+    session.report(.stopped)
+  }
+
+  /// One connection from beginning to end; the error that ended it, or nil after a stop.
+  private func attempt(
+    _ session: inout some LinkSession, wake: WakeDescriptor, until stop: StopSignal
+  ) -> (any ReportableError)? {
+    do { try session.prepare() } catch { return LinkEnd.storeError(error) }
+    session.report(.connecting)
+    do throws(AMQPError) {
+      let connection = try BrokerConnection(
+        settings, role: session.role, wake: wake, watchdog: watchdog)
+      // A stop that came during the login; nothing has been sent or read yet.
+      guard !stop.isRequested else {
+        connection.close(within: Self.goodbyeLimit)
+        return nil
+      }
+      return serve(&session, with: connection)
+    } catch {
+      return error
+    }
+  }
+
+  private func serve(
+    _ session: inout some LinkSession, with opened: consuming BrokerConnection
+  ) -> (any ReportableError)? {
+    var connection = opened
+    do {
+      try session.serve(&connection)
+      connection.close(within: Self.goodbyeLimit)
+      return nil
+    } catch let end as LinkEnd {
+      switch end.parting {
+      case .goodbye: connection.close(within: Self.goodbyeLimit)
+      case .acknowledge: connection.acknowledgeClose()
+      }
+      return end.error
+    } catch let error as AMQPError where Self.leavesLineOpen.contains(error.kind) {
+      connection.close(within: Self.goodbyeLimit)
+      return error
+    } catch {
+      // The line is broken: only let go of it.
+      return LinkEnd.storeError(error)
+    }
+  }
+
+  private func pause(_ delay: Duration, wake: WakeDescriptor, until stop: StopSignal) {
+    let end = Monotonic.after(delay)
+    while !stop.isRequested {
+      let now = Monotonic.now
+      guard now < end else { return }
+      wake.wait(socket: -1, nanoseconds: end - now)
+      // New work does not shorten the wait: the broker is not better for it.
+      _ = wake.take()
+    }
+  }
+}
