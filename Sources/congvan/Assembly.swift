@@ -28,21 +28,27 @@ struct Assembly {
     let passphrase = try settings.secret(
       "signing.passphraseFile", variable: "CONGVAN_SIGNING_PASSPHRASE")
     if let pkcs12 = settings.path("signing.pkcs12File") {
-      return try SigningKey(pkcs12File: pkcs12, passphrase: passphrase)
+      return try SigningKey.load(pkcs12: pkcs12, passphrase: passphrase)
     }
     guard let key = settings.path("signing.keyFile"),
       let certificate = settings.path("signing.certificateFile")
     else { throw ConfigError(.missingKey, "signing.keyFile, signing.certificateFile: are empty") }
-    return try SigningKey(keyFile: key, certificateFile: certificate, passphrase: passphrase)
+    return try SigningKey.load(key: key, certificate: certificate, passphrase: passphrase)
   }
 
-  func verifier(_ directory: any DirectorySource) throws -> CMSVerifier {
+  func trust() throws -> TrustStore {
     guard let anchors = settings.path("trust.anchorsFile") else {
       throw ConfigError(.missingKey, "trust.anchorsFile: is empty")
     }
-    return try CMSVerifier(
-      anchorsFile: anchors, crlFile: settings.path("trust.crlFile"),
-      directory: { directory.current }, signingTimeWindow: try settings.signingTimeWindow)
+    return try TrustStore.load(
+      anchors: anchors, revocationLists: settings.path("trust.crlFile"))
+  }
+
+  func verifier(_ directory: any DirectorySource) throws -> CMSVerifier {
+    let trust = try trust()
+    return CMSVerifier(
+      trust: { trust }, directory: { directory.current },
+      times: TimeRules(signingWindow: try settings.signingTimeWindow))
   }
 
   func context(log: Logger? = nil) throws -> NodeContext {
@@ -86,21 +92,24 @@ struct Assembly {
       authentication = .external
     }
     var tls: BrokerSettings.TLS?
+    var isExternal = false
+    if case .external = authentication { isExternal = true }
     if try settings.usesTLS {
       guard let authority = settings.path("broker.caFile") else {
         throw ConfigError(.missingKey, "broker.caFile: is empty")
       }
       tls = BrokerSettings.TLS(
         caFile: authority,
-        certificateFile: authentication.isExternal ? settings.path("broker.certificateFile") : nil,
-        keyFile: authentication.isExternal ? settings.path("broker.keyFile") : nil)
-    } else if authentication.isExternal {
+        certificateFile: isExternal ? settings.path("broker.certificateFile") : nil,
+        keyFile: isExternal ? settings.path("broker.keyFile") : nil)
+    } else if isExternal {
       throw ConfigError(.badValue, "broker.authentication: external needs broker.tls: true")
     }
-    return BrokerSettings(
-      unit: unit, host: settings["broker.host"], port: try settings.brokerPort,
-      virtualHost: settings["broker.virtualHost"], authentication: authentication, tls: tls,
-      heartbeatSeconds: try settings.heartbeat)
+    var broker = BrokerSettings(
+      host: settings["broker.host"], port: try settings.brokerPort,
+      vhost: settings["broker.virtualHost"], user: unit, authentication: authentication, tls: tls)
+    broker.heartbeatSeconds = try settings.heartbeat
+    return broker
   }
 
   func node(untilIdle: Bool, log: Logger) throws -> Node {
@@ -110,8 +119,7 @@ struct Assembly {
     options.untilIdle = untilIdle
     return Node(
       context: try context(log: log),
-      transport: RabbitTransport(settings: try brokerSettings(), log: log), options: options,
-      log: log)
+      transport: RabbitTransport(settings: try brokerSettings()), options: options, log: log)
   }
 
   func logger() -> Logger {

@@ -38,7 +38,6 @@ enum Main {
     umask(0o077)
     // A reader that went away ends a write with an error, not the process.
     signal(SIGPIPE, SIG_IGN)
-    setvbuf(stdout, nil, _IOLBF, 0)
     do {
       var command = try CongvanCommand.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {

@@ -4,7 +4,6 @@ import DocumentSigning
 import ExchangeCore
 import ExchangeNode
 import ExchangeStore
-import Logging
 
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -71,8 +70,9 @@ struct ConfigCommand: ParsableCommand {
       if !offline {
         check("broker") {
           let broker = try assembly.brokerSettings()
-          try RabbitTransport(settings: broker, log: Logger(label: "congvan")).probe()
-          return "\(broker.host):\(broker.port), queues and exchange of this unit are there"
+          let found = try BrokerCheck.run(broker)
+          let waiting = Lane.allCases.map { "\(found.waiting[$0] ?? 0) \($0)" }
+          return "\(broker) (\(found.broker)), waiting: \(waiting.joined(separator: ", "))"
         }
       }
       if failures > 0 { throw ExitCode(1) }

@@ -1,5 +1,7 @@
 import ArgumentParser
+import ExchangeCore
 import ExchangeNode
+import ExchangeStore
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -46,10 +46,12 @@ struct InitCommand: ParsableCommand {
     }
     let store = try Store(folder: path, hashing: OpenSSLHashing(), create: true)
     try store.setNodeValue(id.rawValue, for: "unit")
-    try KeyMaker.make(
-      keyType == .rsa ? .rsa2048 : .p256, keyFile: "\(path)/unit.key",
-      requestFile: "\(path)/unit.csr", commonName: id.rawValue,
-      organization: organ.organName ?? "", passphrase: passphrase)
+    let key = try KeyMaker.generate(keyType == .rsa ? .rsa2048 : .p256)
+    try key.write(to: "\(path)/unit.key", passphrase: passphrase)
+    let request = try key.certificateRequest(unit: id, name: organ.organName ?? "")
+    guard manager.createFile(atPath: "\(path)/unit.csr", contents: request) else {
+      throw ConfigError(.unreadable, "\(path)/unit.csr: cannot be written")
+    }
     // Last: a folder with this file is a complete node folder.
     var text = Settings.template(unit: organ)
     if let passphraseFile {

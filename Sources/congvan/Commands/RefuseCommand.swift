@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExchangeNode
 
 struct RefuseCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

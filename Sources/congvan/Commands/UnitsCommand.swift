@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExchangeCore
+import ExchangeNode
 
 struct UnitsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -21,9 +21,9 @@ struct VerifyCommand: ParsableCommand {
     } else {
       anchors = try folder.assembly().settings.path("trust.anchorsFile") ?? ""
     }
-    let verifier = try CMSVerifier(anchorsFile: anchors)
+    let verifier = OfflineVerifier(trust: try TrustStore.load(anchors: anchors))
     let report = try ExportFolder.verify(path: file, hashing: OpenSSLHashing()) { message in
-      verifier.verifyOffline(message, at: SystemClock().now)
+      verifier.inspect(message, arrivedAt: SystemClock().now).verdict
     }
     if json {
       try Console.print(
@@ -59,5 +59,18 @@ struct VerifyCommand: ParsableCommand {
       }
       throw NodeError(.verifyFailed, bad.joined(separator: "; "))
     }
+  }
+}
+
+extension Inspection {
+  fileprivate var verdict: Verdict {
+    if let problem { return .invalid(problem, detail: detail ?? "", content: content) }
+    return .valid(
+      content: content ?? Data(),
+      signers: signers.map { signer in
+        SignerIdentity(
+          subject: signer.certificate.subject, certificate: signer.certificate.sha256,
+          signingTime: signer.signingTime)
+      })
   }
 }
