@@ -5,13 +5,13 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
   case queued
   /// The broker confirmed every message of the delivery; the receipt is outstanding.
   case published
-  /// A signed receipt was verified and stored. Final.
+  /// A signed receipt was verified and stored. Only a signed refusal (02) can still follow.
   case delivered
   /// The broker answered but would not take it; tried again at `nextAt`.
   case retrying
   /// A person must act; `lastError` says why.
   case suspended
-  /// The receiver answered 02 with a code. Final unless a person resends.
+  /// The receiver answered 02 with a code: automatically, or by a person after the receipt.
   case refused
   /// Its time to live ended before a receipt came. Can be resent.
   case expired
@@ -30,6 +30,8 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.published, .expired), (.published, .queued),
       (.suspended, .queued), (.suspended, .cancelled), (.suspended, .delivered),
       (.suspended, .refused),
+      // A person at the receiver may refuse what had arrived.
+      (.delivered, .refused),
       (.refused, .queued), (.refused, .delivered),
       (.expired, .queued), (.expired, .delivered), (.expired, .refused):
       true

@@ -22,6 +22,7 @@ package struct Directory: Sendable, Hashable {
 
   package let units: [Unit]
   private let byID: [UnitID: Int]
+  private let byCertificate: [SHA256Digest: Int]
 
   package static let maximumUnits = 200_000
 
@@ -34,8 +35,26 @@ package struct Directory: Sendable, Hashable {
         }
       }
     }
+    var byCertificate: [SHA256Digest: Int] = [:]
+    for (index, unit) in units.enumerated() {
+      do {
+        try TextRules.check(unit.name, field: "organName", maximum: Organ.maximumNameLength)
+      } catch {
+        throw DirectoryError(.malformed, "directory: unit “\(unit.id)”: \(error.reason)")
+      }
+      guard ["quorum", "classic"].contains(unit.queueType) else {
+        throw DirectoryError(.malformed, "directory: unit “\(unit.id)”: queueType is unknown")
+      }
+      for certificate in unit.certificates {
+        guard byCertificate.updateValue(index, forKey: certificate) == nil else {
+          throw DirectoryError(
+            .duplicate, "directory: a certificate of “\(unit.id)” is listed twice")
+        }
+      }
+    }
     self.units = units
     self.byID = byID
+    self.byCertificate = byCertificate
   }
 
   /// Finds a unit by its id or one of its aliases.
@@ -43,7 +62,7 @@ package struct Directory: Sendable, Hashable {
 
   /// The unit that signs with the certificate, or nil.
   package func owner(ofCertificate digest: SHA256Digest) -> Unit? {
-    units.first { $0.certificates.contains(digest) }
+    byCertificate[digest].map { units[$0] }
   }
 
   /// What `--to` names: a unit, an alias, or `@group`.

@@ -12,11 +12,7 @@ package enum ManifestCodec {
   /// Throws `DocumentError`: `.malformed`, `.version`, `.secrecy`, or the rule that is broken.
   package static func decode(_ bytes: Data) throws -> Manifest {
     try WireJSON.checkHeader(bytes, kind: "document")
-    let wire = try WireJSON.decode(WireManifest.self, from: bytes)
-    if let mark = wire.secrecyMark, mark != "Thường" {
-      throw DocumentError(.secrecy, "secrecyMark: declared")
-    }
-    let manifest = try wire.manifest()
+    let manifest = try WireJSON.decode(WireManifest.self, from: bytes).manifest()
     try validate(manifest)
     return manifest
   }

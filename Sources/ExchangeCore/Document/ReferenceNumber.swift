@@ -25,7 +25,7 @@ package struct ReferenceNumber: Hashable, Sendable, CustomStringConvertible {
     else {
       throw DocumentError(
         .referenceNumber,
-        "number: “\(codeNumber)” must be digits, with a lower-case letter after them at most")
+        "number: “\(codeNumber)” must begin with a digit and have digits and a–z only")
     }
     guard codeNumber.count <= Self.maximumNumberLength else {
       throw DocumentError(.referenceNumber, "number: longer than 11 characters")

@@ -22,6 +22,9 @@ package enum TextRules {
     guard text.unicodeScalars.allSatisfy({ !isHarmful($0) }) else {
       throw DocumentError(.text, "\(field): has a control or text-direction character")
     }
+    guard text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
+      throw DocumentError(.text, "\(field): has nothing but spaces")
+    }
     guard isNFC(text) else { throw DocumentError(.encoding, "\(field): is not in Unicode form NFC") }
   }
 
@@ -37,8 +40,8 @@ package enum TextRules {
   /// nothing that a name or a subject needs, and all of it able to mislead a reader.
   static func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
-    case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF,
-      0xFFF9...0xFFFD:
+    case 0..<0x20, 0x7F..<0xA0, 0x61C, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF,
+      0xFFF9...0xFFFD, 0xE0000...0xE007F:
       true
     default: scalar.properties.isNoncharacterCodePoint
     }

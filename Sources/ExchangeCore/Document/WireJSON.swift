@@ -19,16 +19,22 @@ package enum WireJSON {
     }
   }
 
-  /// Checks `kind` and `version` before anything else is read, so that a newer version is told
-  /// apart from a broken one.
+  /// Checks what must be known before anything else is read: that the text has one reading, its
+  /// `kind` and `version` (a newer version is told apart from a broken one), and that no secrecy
+  /// mark is declared, whatever else may be wrong (Điều 5).
   static func checkHeader(_ bytes: Data, kind: String) throws {
     struct Header: Decodable {
       var kind: String
       var version: Int
+      var secrecyMark: String?
     }
+    try JSONShape.check(bytes)
     let header = try decode(Header.self, from: bytes)
     guard header.kind == kind else {
       throw DocumentError(.malformed, "kind: is “\(header.kind.prefix(40))”, expected “\(kind)”")
+    }
+    if let mark = header.secrecyMark, mark != "Thường" {
+      throw DocumentError(.secrecy, "secrecyMark: declared")
     }
     guard header.version == 1 else {
       throw DocumentError(.version, "version: is \(header.version), this node reads 1")

@@ -12,23 +12,29 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
     microseconds = Int64((date.timeIntervalSince1970 * 1_000_000).rounded())
   }
 
-  /// Reads an ISO 8601 moment with a zone (`2018-07-04T08:00:00Z`, `…+07:00`), with or without
-  /// fractions of a second. Nil for anything else, and for years outside 1970 to 9999.
+  /// Reads an RFC 3339 moment: `2018-07-04T08:00:00Z`, with fractions of a second or an offset such
+  /// as `+07:00`. Nil for anything else, and for years outside 1970 to 9999.
+  ///
+  /// The shape is checked here because Foundation's parser ignores what follows the zone and rolls
+  /// impossible days and hours over.
   package init?(iso8601 text: String) {
-    guard text.utf8.count <= 40 else { return nil }
-    let whole = Date.ISO8601FormatStyle()
-    let date = (try? whole.parse(text)) ?? (try? whole.year().month().day()
-      .time(includingFractionalSeconds: true).timeZone(separator: .omitted).parse(text))
-    guard let date, date.timeIntervalSince1970 >= 0, date.timeIntervalSince1970 < 253_402_300_800
+    guard text.utf8.count <= 40,
+      let match = text.wholeMatch(
+        of: /(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-](0\d|1[0-4]):[0-5]\d)/),
+      CalendarDate(String(match.1)) != nil
     else { return nil }
+    let style = Date.ISO8601FormatStyle(
+      timeZoneSeparator: .colon, includingFractionalSeconds: match.3 != nil)
+    guard let date = try? style.parse(text), date.timeIntervalSince1970 >= 0 else { return nil }
     self.init(date)
   }
 
   package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
-    guard let time = Timestamp(iso8601: try container.decode(String.self)) else {
+    let text = try container.decode(String.self)
+    guard text.hasSuffix("Z"), let time = Timestamp(iso8601: text) else {
       throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "not an ISO 8601 moment with a zone")
+        in: container, debugDescription: "not a moment yyyy-MM-ddTHH:mm:ssZ in UTC")
     }
     self = time
   }

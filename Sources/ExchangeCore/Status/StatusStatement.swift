@@ -116,6 +116,9 @@ package enum StatusCodec {
   package static func decode(_ bytes: Data) throws -> StatusStatement {
     try WireJSON.checkHeader(bytes, kind: "status")
     let wire = try WireJSON.decode(Wire.self, from: bytes)
+    if let name = wire.to.organName {
+      try TextRules.check(name, field: "to.organName", maximum: Organ.maximumNameLength)
+    }
     let status = StatusStatement(
       statusID: wire.statusId, documentID: wire.documentId, manifestDigest: wire.manifestSha256,
       from: wire.from, to: wire.to.organId, code: wire.statusCode, timestamp: wire.timestamp,

@@ -255,11 +255,21 @@ extension Database {
       try record(
         "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
-      if inserted != nil, let effect {
+      // A status that is known already comes again after a resend: it counts when nothing newer
+      // has come from that unit, so a stale copy changes nothing.
+      if let effect, try inserted != nil || isNewest(statement, about: about) {
         try affect(delivery: effect.delivery, effect.to, at: time)
       }
     }
     return []
+  }
+
+  private func isNewest(_ statement: StatusStatement, about document: Int64?) throws -> Bool {
+    try one(
+      """
+      SELECT id FROM status WHERE document = ? AND direction = 'received' AND fromUnit = ?
+      ORDER BY key DESC LIMIT 1
+      """, [document, statement.from.organId.rawValue])?["id"] == statement.statusID.rawValue
   }
 
   /// Removes a content that no document names. True when it is gone.
@@ -326,7 +336,8 @@ extension Database {
     try run(
       """
       UPDATE delivery SET state = ?1, nextAt = NULL, lastError = ?2, lastErrorText = ?3,
-        finishedAt = CASE WHEN ?1 = 'delivered' THEN ?4 END, updatedAt = ?4 WHERE key = ?5
+        finishedAt = CASE WHEN ?1 = 'delivered' THEN ?4 ELSE finishedAt END, updatedAt = ?4
+      WHERE key = ?5
       """,
       [effect.state.rawValue, error?.code, error?.reason, time.microseconds, key])
     try record(

@@ -32,6 +32,7 @@ enum Migration001 {
       ('outgoing', 'published', 'queued'),
       ('outgoing', 'suspended', 'queued'), ('outgoing', 'suspended', 'cancelled'),
       ('outgoing', 'suspended', 'delivered'), ('outgoing', 'suspended', 'refused'),
+      ('outgoing', 'delivered', 'refused'),
       ('outgoing', 'refused', 'queued'), ('outgoing', 'refused', 'delivered'),
       ('outgoing', 'expired', 'queued'), ('outgoing', 'expired', 'delivered'),
       ('outgoing', 'expired', 'refused'),
@@ -102,7 +103,7 @@ enum Migration001 {
       updatedAt INTEGER NOT NULL,
       UNIQUE (document, recipient),
       CHECK ((state = 'retrying') = (nextAt IS NOT NULL)),
-      CHECK ((state = 'delivered') = (finishedAt IS NOT NULL)),
+      CHECK (state <> 'delivered' OR finishedAt IS NOT NULL),
       CHECK (state NOT IN ('retrying', 'suspended', 'refused') OR lastError IS NOT NULL)
     ) STRICT;
     CREATE INDEX delivery_queued ON delivery (urgency DESC, key) WHERE state = 'queued';
