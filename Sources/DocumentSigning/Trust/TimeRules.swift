@@ -22,7 +22,6 @@ package struct TimeRules: Sendable, Hashable {
     guard signed <= arrival.advanced(by: clockSkew) else {
       throw Finding(.signedInFuture, "signed at \(signed), arrived at \(arrival)")
     }
-    // Not Duration arithmetic on the difference: a signing time of the year 0 is legal ASN.1.
     return max(signed, arrival.advanced(by: .microseconds(-signingWindow.microseconds)))
   }
 }
