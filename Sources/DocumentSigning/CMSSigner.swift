@@ -9,6 +9,7 @@ package final class CMSSigner: DocumentSigner {
   /// The key and certificate that sign.
   package let key: SigningKey
 
+  /// Shares `key`, which was checked when it was loaded.
   package init(key: SigningKey) { self.key = key }
 
   /// DER of a SignedData with `content` attached; signing-time is `time` in whole seconds.
