@@ -9,12 +9,14 @@ package final class CMSSigner: DocumentSigner {
   /// The key and certificate that sign.
   package let key: SigningKey
 
+  /// Shares `key`, which was checked when it was loaded.
   package init(key: SigningKey) { self.key = key }
 
   /// DER of a SignedData with `content` attached; signing-time is `time` in whole seconds.
   ///
   /// Throws `CERTIFICATE-NOT-VALID` when the certificate is not valid at `time` (every receiver
-  /// would refuse the message), else `SIGNING-FAILED`.
+  /// would refuse the message), `SIGNED-TOO-LARGE` when it does not fit a message body, else
+  /// `SIGNING-FAILED`.
   package func sign(_ content: Data, at time: Timestamp) throws -> Data {
     guard key.certificate.isValid(at: time) else {
       throw SigningError(
@@ -26,6 +28,10 @@ package final class CMSSigner: DocumentSigner {
     defer { OpenSSLErrors.clear() }
     guard let message = makeMessage(content, at: time) else {
       throw SigningError(.signingFailed, OpenSSLErrors.drain().text)
+    }
+    guard message.count <= WireLimits.bodyBytes else {
+      throw SigningError(
+        .signedTooLarge, "\(message.count) bytes, at most \(WireLimits.bodyBytes) are allowed")
     }
     return message
   }

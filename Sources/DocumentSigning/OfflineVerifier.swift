@@ -5,7 +5,9 @@ package import Foundation
 package struct Inspection: Sendable, Hashable {
   /// One signer, and what is wrong with his certificate or signing time, if anything.
   package struct Signer: Sendable, Hashable {
+    /// The certificate that made the signature, bound to it by signing-certificate-v2.
     package let certificate: CertificateInfo
+    /// The claimed time, in whole seconds.
     package let signingTime: Timestamp
     /// Nil when the chain leads to an anchor at the judging time and nothing in it is revoked.
     package let problem: SignatureProblem?
@@ -29,6 +31,7 @@ package struct OfflineVerifier: Sendable {
   private let trust: TrustStore
   private let times: TimeRules
 
+  /// Judges by `trust` as it is now; a new revocation list takes a new verifier.
   package init(trust: TrustStore, times: TimeRules = TimeRules()) {
     self.trust = trust
     self.times = times

@@ -7,6 +7,7 @@ package import Foundation
 /// Hashing fails only when the machine is out of memory or OpenSSL has no SHA-256 at all. Neither
 /// can be repaired by a caller and a wrong digest must never be returned, so both trap.
 package struct OpenSSLHashing: ContentHashing {
+  /// Nothing to prepare.
   package init() {}
 
   /// The digest of `bytes`, in one call.

@@ -19,6 +19,8 @@ package enum SigningErrorCode: String, FailureCode {
   case certificateNotValid = "CERTIFICATE-NOT-VALID"
   case trustUnreadable = "TRUST-UNREADABLE"
   case revocationUnreadable = "CRL-UNREADABLE"
+  /// The signed message would be longer than the wire allows.
+  case signedTooLarge = "SIGNED-TOO-LARGE"
   case signingFailed = "SIGNING-FAILED"
   case keyExists = "KEY-EXISTS"
   case keyNotWritten = "KEY-NOT-WRITTEN"
@@ -40,6 +42,7 @@ package enum SigningErrorCode: String, FailureCode {
       "Check this machine's clock; if it is right, ask the authority for a new certificate."
     case .trustUnreadable: "Give a PEM file with the federation's root certificates."
     case .revocationUnreadable: "Fetch the authority's revocation list (CRL) again, as PEM or DER."
+    case .signedTooLarge: "Name fewer recipients, attachments or related documents, and send again."
     case .signingFailed: "Check the key with: openssl pkey -check; then send the text to support."
     case .keyExists: "Keys are never overwritten: name another file, or move the old one away."
     case .keyNotWritten: "Check the folder, its permissions and the free space on the disk."

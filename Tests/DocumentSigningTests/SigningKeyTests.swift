@@ -55,6 +55,34 @@ import Testing
     #expect(failure { try SigningKey.load(pkcs12: path, passphrase: passphrase) } == nil)
   }
 
+  /// Windows exported so for years; OpenSSL 3 reads it only with its legacy provider.
+  @Test func `A PKCS#12 file with forgotten ciphers says what to do`() throws {
+    let world = try World.shared.get()
+    let folder = try TemporaryFolder()
+    let path = folder.path("old.p12")
+    try OpenSSLCommand.require([
+      "pkcs12", "-export", "-legacy", "-inkey", world.beta.keyPath, "-in",
+      world.beta.certificatePath, "-passout", "pass:x", "-out", path,
+    ])
+    #expect(failure { try SigningKey.load(pkcs12: path, passphrase: "x") } == .keyUnreadable)
+    #expect(failure { try SigningKey.load(pkcs12: path, passphrase: "y") } == .keyPassphrase)
+    #expect(SigningErrorCode.keyUnreadable.hint.contains("-legacy"))
+  }
+
+  @Test func `Only the chain goes along, whatever else the file holds`() throws {
+    let world = try World.shared.get()
+    let folder = try TemporaryFolder()
+    let paths = [
+      world.root.rootPath, world.beta.certificatePath, world.intermediate.certificatePath,
+      world.alpha.certificatePath,
+    ]
+    let texts = try paths.map { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+    let all = try folder.write(Data(texts.joined()), as: "all.pem")
+    let key = try SigningKey.load(key: world.alpha.keyPath, certificate: all, passphrase: nil)
+    #expect(key.certificate.subject.hasPrefix("CN=LDLD.ALPHA"))
+    #expect(key.intermediates.map(\.subject) == ["CN=Test Intermediate,O=Test Federation"])
+  }
+
   @Test func `Broken files are told apart from wrong pass phrases`() throws {
     let world = try World.shared.get()
     let folder = try TemporaryFolder()

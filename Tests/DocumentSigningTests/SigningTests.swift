@@ -91,6 +91,14 @@ import Testing
     #expect(verdict.problem == nil && verdict.content == content)
   }
 
+  @Test func `What does not fit a message body is not signed`() throws {
+    let signer = try World.signer(try World.shared.get().beta)
+    let content = Data(count: Int(WireLimits.bodyBytes) - 100)
+    #expect(throws: SigningError(.signedTooLarge, "")) {
+      try signer.sign(content, at: World.noon)
+    }
+  }
+
   @Test func `A certificate that is not valid does not sign`() throws {
     let world = try World.shared.get()
     let signer = try World.signer(world.beta)

@@ -4,13 +4,17 @@ package import Foundation
 package enum OpenSSLCommand {
   /// What a run of the program printed.
   package struct Result: Sendable {
+    /// 0 for success.
     package let status: Int32
+    /// Standard output.
     package let output: Data
+    /// Standard error.
     package let errors: String
   }
 
   /// A command that should have succeeded and did not.
   package struct Failed: Error, CustomStringConvertible {
+    /// The command line and what the program complained about.
     package let description: String
   }
 

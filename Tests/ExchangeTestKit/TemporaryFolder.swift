@@ -3,6 +3,7 @@ package import Foundation
 /// A folder for one owner, removed with it, or at the end of the process at the latest: fixtures in
 /// a `static let` are never deinitialised.
 package final class TemporaryFolder: Sendable {
+  /// Exists as long as this object.
   package let url: URL
 
   private static let parent: URL = {

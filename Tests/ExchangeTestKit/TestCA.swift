@@ -20,6 +20,7 @@ package final class TestCA: Sendable {
   package struct Identity: Sendable {
     /// Owns the files.
     private let authority: TestCA
+    /// The private key, plain PEM PKCS#8.
     package let keyPath: String
     /// The certificate alone.
     package let certificatePath: String
@@ -45,6 +46,7 @@ package final class TestCA: Sendable {
 
   /// Long enough for every test that does not care.
   package static let from = Timestamp(microseconds: 1_704_067_200_000_000)  // 2024-01-01
+  /// See `from`.
   package static let to = Timestamp(microseconds: 2_208_988_800_000_000)  // 2040-01-01
 
   let folder: TemporaryFolder

@@ -7,7 +7,8 @@ import Foundation
 package final class SigningKey: Sendable {
   /// The certificate that belongs to the key.
   package let certificate: CertificateInfo
-  /// What goes along in each message so that others can build the chain: no roots.
+  /// What goes along in each message so that others can build the chain: the issuers above the
+  /// certificate, nearest first, without the root.
   package let intermediates: [CertificateInfo]
 
   let key: PrivateKey
@@ -31,7 +32,7 @@ package final class SigningKey: Sendable {
     }
     self.key = key
     self.signer = signer
-    chain = certificates.filter { $0 !== signer && !$0.isSelfIssued }
+    chain = Self.issuers(above: signer, among: certificates)
     self.certificate = certificate
     intermediates = chain.compactMap(CertificateInfo.init)
   }
@@ -61,6 +62,19 @@ package final class SigningKey: Sendable {
     let bytes = try BoundedFile.read(path, limit: BoundedFile.keyBytes, code: .keyUnreadable)
     let parts = try PKCS12File.open(bytes, path: path, passphrase: passphrase)
     return try SigningKey(key: parts.key, certificates: parts.certificates, source: path)
+  }
+
+  /// Only what the chain needs: a file that an authority hands out may hold a whole collection, and
+  /// a message may carry 16 certificates.
+  private static func issuers(above signer: Certificate, among certificates: [Certificate])
+    -> [Certificate]
+  {
+    var rest = certificates.filter { $0 !== signer && !$0.isSelfIssued }
+    var chain: [Certificate] = []
+    while let next = rest.firstIndex(where: { $0.isIssuer(of: chain.last ?? signer) }) {
+      chain.append(rest.remove(at: next))
+    }
+    return Array(chain.prefix(TrustStore.maximumIntermediates))
   }
 
   private static func readKey(_ path: String, passphrase: String?) throws(SigningError)

@@ -20,11 +20,18 @@ enum ASN1Values {
     return Data(bytes: start, count: count)
   }
 
-  /// RFC 2253 text of a distinguished name, UTF-8.
+  /// Beyond this a name is not a name but an attempt to fill the log.
+  private static let maximumNameBytes = 1024
+
+  /// RFC 2253 text of a distinguished name, UTF-8, control characters escaped; cut off with “…” when
+  /// it is longer than 1024 bytes.
   static func text(_ name: OpaquePointer?) -> String {
     guard let name else { return "" }
     let bytes = MemoryBIO.writing { X509_NAME_print_ex($0, name, 0, congvan_name_flags()) >= 0 }
-    return String(decoding: bytes ?? Data(), as: UTF8.self)
+    guard let bytes, bytes.count > maximumNameBytes else {
+      return String(decoding: bytes ?? Data(), as: UTF8.self)
+    }
+    return String(decoding: bytes.prefix(maximumNameBytes), as: UTF8.self) + "…"
   }
 }
 

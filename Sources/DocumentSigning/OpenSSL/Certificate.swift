@@ -70,6 +70,12 @@ final class Certificate: @unchecked Sendable {
     X509_NAME_cmp(X509_get_subject_name(pointer), X509_get_issuer_name(pointer)) == 0
   }
 
+  /// Whether this could be the issuer of `other` by names, key identifiers and key usage. The
+  /// signature is not looked at.
+  func isIssuer(of other: Certificate) -> Bool {
+    X509_check_issued(pointer, other.pointer) == X509_V_OK
+  }
+
   /// Hexadecimal serial number, upper case, as `openssl x509 -serial` prints it.
   var serialNumber: String {
     guard let serial = X509_get0_serialNumber(pointer) else { return "" }

@@ -11,6 +11,7 @@ package struct TimeRules: Sendable, Hashable {
   /// How far a sender's clock may run ahead of this machine's.
   package let clockSkew: Duration
 
+  /// Both not negative. The defaults are those of the wire's version 1.
   package init(signingWindow: Duration = .seconds(45 * 86_400), clockSkew: Duration = .seconds(600))
   {
     self.signingWindow = signingWindow
@@ -22,7 +23,6 @@ package struct TimeRules: Sendable, Hashable {
     guard signed <= arrival.advanced(by: clockSkew) else {
       throw Finding(.signedInFuture, "signed at \(signed), arrived at \(arrival)")
     }
-    // Not Duration arithmetic on the difference: a signing time of the year 0 is legal ASN.1.
     return max(signed, arrival.advanced(by: .microseconds(-signingWindow.microseconds)))
   }
 }

@@ -8,6 +8,9 @@ import Foundation
 /// use one. `@unchecked Sendable`: the X509_STORE is never changed after `init`, and OpenSSL's
 /// look-ups in it take the store's own lock.
 package final class TrustStore: @unchecked Sendable {
+  /// Longest chain between a signer and an anchor.
+  static let maximumIntermediates = 6
+
   /// The trust anchors, in the file's order.
   package let anchors: [CertificateInfo]
   /// The revocation lists in use, for listings and for a warning when one is past `nextUpdate`.
@@ -85,7 +88,7 @@ package final class TrustStore: @unchecked Sendable {
     }
     // 112 bits: no SHA-1 and no RSA below 2048 anywhere in the chain (SP 800-57).
     X509_VERIFY_PARAM_set_auth_level(rules, 2)
-    X509_VERIFY_PARAM_set_depth(rules, 6)
+    X509_VERIFY_PARAM_set_depth(rules, Int32(maximumIntermediates))
     return store
   }
 }
