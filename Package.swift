@@ -45,6 +45,22 @@ let package = Package(
         logging, "Yams",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    // What tests share. An ordinary target under Tests, so that Sources lists exactly what ships.
+    .target(name: "ExchangeTestKit", dependencies: ["ExchangeCore"], path: "Tests/ExchangeTestKit"),
+    .testTarget(name: "ExchangeCoreTests", dependencies: ["ExchangeCore"]),
+    .testTarget(
+      name: "DocumentSigningTests",
+      dependencies: ["DocumentSigning", "ExchangeCore", "ExchangeTestKit"]),
+    .testTarget(
+      name: "ExchangeStoreTests",
+      dependencies: ["ExchangeStore", "ExchangeCore", "DocumentSigning", "ExchangeTestKit"]),
+    .testTarget(
+      name: "ExchangeNodeTests",
+      dependencies: [
+        "ExchangeNode", "ExchangeStore", "ExchangeCore", "DocumentSigning", "ExchangeTestKit",
+      ]),
+    .testTarget(
+      name: "SystemTests", dependencies: ["congvan", "ExchangeCore", "ExchangeTestKit"]),
   ],
   swiftLanguageModes: [.v6]
 )
