@@ -131,6 +131,11 @@ package struct Office: Sendable {
           if isGroup { continue }
           throw DocumentError(.recipients, "to: “\(name)” is this unit itself")
         }
+        guard unit.isValid(on: CalendarDate(now)) else {
+          if isGroup { continue }
+          let successor = unit.successor.map { "; its successor is “\($0)”" } ?? ""
+          throw DirectoryError(.ended, "to: “\(name)” is not valid today\(successor)")
+        }
         guard !recipients.contains(where: { $0.organId == unit.id }) else {
           if isGroup { continue }
           throw DocumentError(.recipients, "to: “\(name)” is named twice")

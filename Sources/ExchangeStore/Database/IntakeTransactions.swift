@@ -45,12 +45,12 @@ package enum ReceivedPiece: Sendable {
 extension Store {
   /// True when the content is here already: its pieces need not be stored again.
   package func has(_ digest: SHA256Digest) throws -> Bool {
-    try pool.read { try $0.hasBlob(digest) }
+    try read { try $0.hasBlob(digest) }
   }
 
   /// Which positions of a transfer are stored already, and how much is pending from the sender.
   package func pendingBytes(from sender: UnitID) throws -> Int64 {
-    try pool.read { database in
+    try read { database in
       try database.one(
         "SELECT coalesce(sum(size), 0) AS total FROM transfer WHERE sender = ?", [sender.rawValue])?[
           "total"] ?? 0
@@ -66,7 +66,7 @@ extension Store {
   package func store(
     messages: [ReceivedMessage], pieces: [ReceivedPiece], at time: Timestamp
   ) throws {
-    try pool.write { database in
+    try write { database in
       for piece in pieces { try database.store(piece, at: time) }
       for message in messages { try database.store(message, at: time) }
     }
@@ -74,7 +74,7 @@ extension Store {
 
   /// Transfers of which every piece is in the spool.
   package func completeTransfers() throws -> [CompleteTransfer] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT key, sender, sha256, size FROM transfer
@@ -91,7 +91,7 @@ extension Store {
   /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
   /// digest said, and every piece has to come again.
   package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
-    try pool.write { database in
+    try write { database in
       if isIntact {
         try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
       } else {

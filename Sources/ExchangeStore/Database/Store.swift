@@ -58,9 +58,22 @@ package final class Store: Sendable {
     }
   }
 
+  // MARK: Access
+
+  /// One transaction; committed with an fsync when this returns. Throws `StoreError`, or what `body`
+  /// throws.
+  func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+    do { return try pool.write(body) } catch let error as DatabaseError { throw StoreError(error) }
+  }
+
+  /// One consistent view. Throws as `write`.
+  func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+    do { return try pool.read(body) } catch let error as DatabaseError { throw StoreError(error) }
+  }
+
   /// `PRAGMA quick_check`; throws `.corrupt` with the first finding.
   package func check() throws {
-    let finding = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
+    let finding = try read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
     guard finding == "ok" else {
       throw StoreError(.corrupt, "database: \(finding ?? "quick_check failed")")
     }
@@ -68,7 +81,7 @@ package final class Store: Sendable {
 
   /// The schema as SQL, for schemas/store.sql.
   package func schemaDump() throws -> String {
-    let statements = try pool.read {
+    let statements = try read {
       try String.fetchAll(
         $0,
         sql: """
@@ -81,7 +94,7 @@ package final class Store: Sendable {
 
   /// Facts about the node itself (its unit).
   package func setNodeValue(_ value: String, for key: String) throws {
-    try pool.write {
+    try write {
       try $0.execute(
         sql: "INSERT INTO node (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?2",
         arguments: [key, value])
@@ -89,7 +102,7 @@ package final class Store: Sendable {
   }
 
   package func nodeValue(for key: String) throws -> String? {
-    try pool.read {
+    try read {
       try String.fetchOne($0, sql: "SELECT value FROM node WHERE key = ?", arguments: [key])
     }
   }
@@ -101,7 +114,7 @@ package final class Store: Sendable {
 
   /// Removes leftovers of crashes from the content folders. Run by the daemon at its start.
   package func sweepContent() throws {
-    let transfers = try pool.read {
+    let transfers = try read {
       try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")
     }
     let known = try transfers.map { row in
@@ -111,7 +124,7 @@ package final class Store: Sendable {
     }
     try files.sweep(
       isKnownBlob: { digest in
-        try self.pool.read {
+        try self.read {
           try Bool.fetchOne(
             $0, sql: "SELECT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?)",
             arguments: [digest.bytes]) ?? false
