@@ -135,7 +135,12 @@ import Testing
       $0.links.contains { if case .blocked = $0 { true } else { false } }
     }
     #expect(blocked != nil)
-    // Also over a reconnect: the fresh connection risks one message only.
+    // Also over a reconnect: the fresh connection risks one message and is blocked again.
+    try broker.closeConnections(of: units[0])
+    let again = await source.state.wait {
+      $0.links.filter { if case .blocked = $0 { true } else { false } }.count == 2
+    }
+    #expect(again?.handedOut.count == 1)
     #expect(source.state.value.final.count < 100)
     try broker.setMemoryAlarm(false)
     let state = try await source.settled(100)

@@ -2,7 +2,9 @@ package import Foundation
 
 /// Runs a program and waits for it.
 package enum Command {
+  /// The program ended with a status other than zero.
   package struct Failed: Error, CustomStringConvertible {
+    /// The command and what it printed.
     package let description: String
   }
 

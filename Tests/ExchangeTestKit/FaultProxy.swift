@@ -4,6 +4,7 @@ import Synchronization
 
 /// A TCP proxy on loopback that can cut, black-hole and delay, one thread per direction.
 package final class FaultProxy: Sendable {
+  /// What happens to data from now on.
   package enum Mode: Sendable, Equatable {
     case pass
     /// Takes nothing and gives nothing, but keeps the connections open.
@@ -18,6 +19,7 @@ package final class FaultProxy: Sendable {
     var isClosed = false
   }
 
+  /// Where clients connect, on loopback.
   package let port: Int
   private let target: UInt16
   private let listener: Int32
@@ -41,6 +43,7 @@ package final class FaultProxy: Sendable {
     Thread.detachNewThread { [self] in acceptLoop() }
   }
 
+  /// Holds for open and for new connections.
   package func set(_ mode: Mode) { state.withLock { $0.mode = mode } }
 
   /// Resets all connections that are open now.
@@ -52,6 +55,7 @@ package final class FaultProxy: Sendable {
     for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
   }
 
+  /// Stops listening and resets everything; the threads end by themselves.
   package func close() {
     state.withLock { $0.isClosed = true }
     shutdown(listener, Int32(SHUT_RDWR))

@@ -5,6 +5,7 @@ import Synchronization
 /// A peer that lets anybody log in, open a channel and consume or publish, and then sends the bytes
 /// that the test gave it: what a broken or hostile broker might do.
 package final class ScriptedPeer: Sendable {
+  /// Where it listens, on loopback.
   package let port: Int
   /// Logins so far.
   package let logins = Watched(0)
@@ -38,6 +39,7 @@ package final class ScriptedPeer: Sendable {
     }
   }
 
+  /// Stops listening; a conversation goes on until the client leaves.
   package func close() { shutdown(listener, Int32(SHUT_RDWR)) }
 
   // MARK: Frames
@@ -47,12 +49,14 @@ package final class ScriptedPeer: Sendable {
     [type] + big(channel) + big(UInt32(payload.count)) + payload + [0xCE]
   }
 
+  /// A method frame; `arguments` are encoded already.
   package static func method(
     _ classID: UInt16, _ methodID: UInt16, _ arguments: [UInt8] = [], channel: UInt16 = 1
   ) -> [UInt8] {
     frame(1, channel: channel, big(classID) + big(methodID) + arguments)
   }
 
+  /// Network byte order.
   package static func big(_ value: some FixedWidthInteger) -> [UInt8] {
     withUnsafeBytes(of: value.bigEndian) { Array($0) }
   }

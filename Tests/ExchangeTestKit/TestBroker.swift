@@ -12,8 +12,11 @@ package final class TestBroker: Sendable {
   /// Boots at the first use, about eight seconds.
   package static var shared: TestBroker { get throws { try started.get() } }
 
+  /// The name in the broker's certificate.
   package let host = "localhost"
+  /// Plain TCP.
   package let port: Int
+  /// TLS; demands a client certificate.
   package let tlsPort: Int
   /// Vouches for the broker and for `clientCertificate`.
   package let certificates: TestCertificates
@@ -21,6 +24,7 @@ package final class TestBroker: Sendable {
   private let folder: String
   private let script: String
 
+  /// Boots a broker for the caller alone; about eight seconds.
   package init() throws {
     script = Self.deployFolder + "/broker"
     folder = FileManager.default.temporaryDirectory.path + "/congvan-test-\(UUID().uuidString)"
@@ -42,9 +46,12 @@ package final class TestBroker: Sendable {
 
   /// A unit with its user, exchange and queues on the broker.
   package struct Unit: Sendable {
+    /// Also the name of the broker's user.
     package let id: UnitID
+    /// For PLAIN.
     package let password: String
 
+    /// Names a unit without provisioning it.
     package init(id: UnitID, password: String) {
       self.id = id
       self.password = password
@@ -77,6 +84,7 @@ package final class TestBroker: Sendable {
       arguments + ["-"], input: try JSONSerialization.data(withJSONObject: body))
   }
 
+  /// Runs rabbitmqctl, about a second; prefer `api`.
   @discardableResult
   package func ctl(_ arguments: String...) throws -> Data {
     try Command.run([script, "ctl", "\(folder)/broker"] + arguments)
@@ -88,12 +96,15 @@ package final class TestBroker: Sendable {
   /// Boots again with the same data and ports.
   package func restart() throws { try Command.run([script, "start", "\(folder)/broker"]) }
 
+  /// Blocks all publishers of this broker, or lets them go on.
   package func setMemoryAlarm(_ isOn: Bool) throws {
     try ctl("set_vm_memory_high_watermark", isOn ? "0.00001" : "0.4")
   }
 
+  /// Its consumers are cancelled.
   package func deleteQueue(_ name: String) throws { try api("DELETE", "/api/queues/%2F/\(name)") }
 
+  /// Removes what is ready, not what is unacknowledged.
   package func purgeQueue(_ name: String) throws {
     try api("DELETE", "/api/queues/%2F/\(name)/contents")
   }

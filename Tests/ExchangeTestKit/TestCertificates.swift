@@ -3,9 +3,11 @@ import Foundation
 
 /// A throw-away certificate authority for the TLS of a test broker, made with the openssl command.
 package struct TestCertificates: Sendable {
+  /// Holds all files; removed with the broker.
   package let folder: String
   private let name: String
 
+  /// The authority's certificate, PEM.
   package var caFile: String { "\(folder)/\(name).pem" }
 
   /// Creates the authority in `folder`, which must exist.

@@ -17,8 +17,10 @@ package final class Watched<Value: Sendable>: Sendable {
 
   private let state: Mutex<State>
 
+  /// Begins with `value`.
   package init(_ value: Value) { state = Mutex(State(value: value)) }
 
+  /// The value now.
   package var value: Value { state.withLock { $0.value } }
 
   /// Changes the value and wakes those whose condition now holds. What `change` did before it threw
