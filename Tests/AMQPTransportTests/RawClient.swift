@@ -1,6 +1,7 @@
 import CRabbitMQ
 import ExchangeCore
 import ExchangeTestKit
+import Glibc
 
 /// A foreign client: logs in as a unit and publishes whatever a test wants, straight through
 /// rabbitmq-c and without any code of the transport.
@@ -22,6 +23,7 @@ final class RawClient {
       throw Failed(status: reply.library_error)
     }
     amqp_channel_open(state, 1)
+    amqp_confirm_select(state, 1)
   }
 
   deinit {
@@ -75,5 +77,19 @@ final class RawClient {
       }
     }
     guard status == 0 else { throw Failed(status: status) }
+    try awaitConfirm()
+  }
+
+  /// A quorum queue that is still electing its leader drops what a publisher without confirms sends
+  /// and then leaves.
+  private func awaitConfirm() throws {
+    var limit = timeval(tv_sec: 10, tv_usec: 0)
+    var frame = amqp_frame_t()
+    let status = amqp_simple_wait_frame_noblock(state, &frame, &limit)
+    let isAck =
+      Int32(frame.frame_type) == AMQP_FRAME_METHOD
+      && frame.payload.method.id == AMQP_BASIC_ACK_METHOD
+    guard status == 0, isAck else { throw Failed(status: status) }
+    amqp_maybe_release_buffers(state)
   }
 }
