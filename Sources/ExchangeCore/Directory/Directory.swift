@@ -169,7 +169,8 @@ package enum Spelling {
       var diagonal = row[0]
       row[0] = index + 1
       for (column, other) in target.enumerated() {
-        let next = min(row[column] + 1, row[column + 1] + 1, diagonal + (character == other ? 0 : 1))
+        let next = min(
+          row[column] + 1, row[column + 1] + 1, diagonal + (character == other ? 0 : 1))
         diagonal = row[column + 1]
         row[column + 1] = next
       }

@@ -20,7 +20,9 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
   package init?(iso8601 text: String) {
     guard text.utf8.count <= 40,
       let match = text.wholeMatch(
-        of: /(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-](0\d|1[0-4]):[0-5]\d)/),
+        of:
+          /(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-](0\d|1[0-4]):[0-5]\d)/
+      ),
       CalendarDate(String(match.1)) != nil
     else { return nil }
     let style = Date.ISO8601FormatStyle(
@@ -55,7 +57,8 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
   /// `2018-07-04 08:00:00` in Asia/Ho_Chi_Minh, for people.
   package var shown: String {
     // Vietnam has kept UTC+7 without daylight saving since 1975; the fallback is the same zone.
-    let zone = TimeZone(identifier: "Asia/Ho_Chi_Minh") ?? TimeZone(secondsFromGMT: 7 * 3600) ?? .gmt
+    let zone =
+      TimeZone(identifier: "Asia/Ho_Chi_Minh") ?? TimeZone(secondsFromGMT: 7 * 3600) ?? .gmt
     return date.formatted(
       Date.ISO8601FormatStyle(dateTimeSeparator: .space, timeZone: zone)
         .year().month().day().dateSeparator(.dash).time(includingFractionalSeconds: false))

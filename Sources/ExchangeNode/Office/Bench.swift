@@ -60,7 +60,8 @@ package struct Bench: Sendable {
       if open != before { lastProgress = context.clock.now }
       guard lastProgress.duration(to: context.clock.now) < patience else {
         throw NodeError(
-          .unreachable, "\(open) documents have no receipt: does the daemon of “\(recipient.id)” run?")
+          .unreachable,
+          "\(open) documents have no receipt: does the daemon of “\(recipient.id)” run?")
       }
     }
     watermark = try context.store.lastDelivery()

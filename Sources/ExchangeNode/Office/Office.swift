@@ -149,7 +149,8 @@ package struct Office: Sendable {
       typeName: try text(draft.typeName, "type", 100),
       subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
       dueDate: try draft.dueDate.map { try date($0, "due") },
-      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [], attachments: [])
+      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [],
+      attachments: [])
   }
 
   private func take(_ path: String) throws -> (StoredContent, Attachment) {

@@ -62,7 +62,8 @@ package struct ContentFiles: Sendable {
     let size = Int64(status.st_size)
     guard size > 0 else { throw DocumentError(.attachmentSize, "file “\(path)”: is empty") }
     guard size <= maximum else {
-      throw DocumentError(.tooLarge, "file “\(path)”: \(size) bytes, at most \(maximum) are allowed")
+      throw DocumentError(
+        .tooLarge, "file “\(path)”: \(size) bytes, at most \(maximum) are allowed")
     }
     let window: Int64 = 65_536
     try inspect(

@@ -122,7 +122,9 @@ extension Store {
   }
 
   /// Documents whose id begins with `text`, of either direction.
-  package func documents(idPrefix text: String) throws -> [(summary: DocumentSummary, direction: String)] {
+  package func documents(idPrefix text: String) throws -> [(
+    summary: DocumentSummary, direction: String
+  )] {
     try read { database in
       try database.all(
         "SELECT * FROM document WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id LIMIT 10", [text]
@@ -263,7 +265,9 @@ extension Store {
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
         """)
-      return (row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0)
+      return (
+        row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0
+      )
     }
   }
 }

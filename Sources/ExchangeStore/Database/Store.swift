@@ -34,7 +34,9 @@ package final class Store: Sendable {
         try database.execute(sql: "PRAGMA journal_size_limit = 33554432")
         guard try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2,
           try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal"
-        else { throw StoreError(.notDurable, "database: synchronous=FULL with WAL is not in force") }
+        else {
+          throw StoreError(.notDurable, "database: synchronous=FULL with WAL is not in force")
+        }
       }
     } catch let error as DatabaseError {
       throw StoreError(.unusable, "database \(path): \(error.message ?? "cannot be opened")")
