@@ -36,9 +36,11 @@ package final class Judge: Sendable {
     for transfer in transfers {
       let name = context.store.files.spoolName(
         sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
-      let isIntact = try context.store.files.assemble(
-        name, digest: transfer.sha256, size: transfer.size)
-      try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+      try context.store.files.keeping {
+        let isIntact = try context.store.files.assemble(
+          name, digest: transfer.sha256, size: transfer.size)
+        try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+      }
     }
     return transfers.count
   }

@@ -51,11 +51,14 @@ package struct Office: Sendable {
   package func send(_ draft: OutgoingDraft) throws -> (
     id: RecordID, deliveries: [DeliverySummary]
   ) {
-    let issued = try prepare(draft)
-    try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+    let id = try context.store.files.keeping {
+      let issued = try prepare(draft)
+      try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+      return issued.manifest.documentID
+    }
     var filter = DeliveryFilter()
-    filter.documents = [issued.manifest.documentID]
-    return (issued.manifest.documentID, try context.store.deliveries(filter))
+    filter.documents = [id]
+    return (id, try context.store.deliveries(filter))
   }
 
   /// Everything of `send` but the transaction.

@@ -184,13 +184,29 @@ extension Store {
     let discarded = try write { database in
       try judgements.flatMap { try database.apply($0, at: time) }
     }
-    for digest in discarded { files.remove(digest) }
+    guard !discarded.isEmpty else { return }
+    try files.removing {
+      for content in discarded {
+        if try !has(content.digest) { files.remove(content.digest) }
+        if let size = content.spooled {
+          files.remove(
+            files.spoolName(sender: content.sender, sha256: content.digest, size: size))
+        }
+      }
+    }
   }
 }
 
+/// A content that must not stay (Điều 5), with the size of the sender's transfer of it, if any.
+private struct DiscardedContent {
+  let digest: SHA256Digest
+  let sender: UnitID
+  let spooled: Int64?
+}
+
 extension Database {
-  /// Returns the digests of contents whose rows are gone and whose files must go too.
-  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [SHA256Digest] {
+  /// Returns the contents whose rows are gone and whose files must go too.
+  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [DiscardedContent] {
     let key = judgement.message
     guard
       let row = try one("SELECT state, sender, document, body FROM received WHERE key = ?", [key])
@@ -254,7 +270,9 @@ extension Database {
         DELETE FROM spoiled WHERE sender = ? AND sha256 IN
           (SELECT sha256 FROM attachment WHERE document = ?)
         """, [row["sender"] as String, document])
-      return try discard.filter { try removeUnused($0) }
+      guard !discard.isEmpty else { return [] }
+      let sender = try row.unit("sender")
+      return try discard.map { try removeUnused($0, from: sender) }
     case .status(let statement, let about, let effect):
       let inserted = try insertStatus(
         statement, direction: "received", signed: row["body"], document: about, received: nil,
@@ -282,15 +300,19 @@ extension Database {
       """, [document, statement.from.organId.rawValue])?["id"] == statement.statusID.rawValue
   }
 
-  /// Removes a content that no document names. True when it is gone.
-  private func removeUnused(_ digest: SHA256Digest) throws -> Bool {
-    try run("DELETE FROM transfer WHERE sha256 = ?", [digest.bytes])
+  /// Removes the rows of a content unless a document names it, and the sender's transfer of it.
+  private func removeUnused(_ digest: SHA256Digest, from sender: UnitID) throws
+    -> DiscardedContent
+  {
+    let transfer = try one(
+      "DELETE FROM transfer WHERE sha256 = ? AND sender = ? RETURNING size",
+      [digest.bytes, sender.rawValue])
     try run(
       """
       DELETE FROM blob WHERE sha256 = ?1
         AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
       """, [digest.bytes])
-    return try !hasBlob(digest)
+    return DiscardedContent(digest: digest, sender: sender, spooled: transfer?["size"])
   }
 
   private func quarantine(

@@ -12,6 +12,9 @@ package final class Store: Sendable {
 
   package let files: ContentFiles
   let pool: DatabasePool
+  /// Held while pieces are looked up, written and committed: a piece that is recorded is never
+  /// written again, so a complete spool file cannot change while it is hashed.
+  let spoolLock = NSLock()
 
   /// Opens the database in `folder`, which `create` makes when it is missing.
   ///
@@ -116,22 +119,19 @@ package final class Store: Sendable {
 
   /// Removes leftovers of crashes from the content folders. Run by the daemon at its start.
   package func sweepContent() throws {
-    let transfers = try read {
-      try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")
+    try files.removing {
+      let transfers = try read {
+        try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")
+      }
+      let known = try transfers.map { row in
+        files.spoolName(
+          sender: try row.unit("sender"), sha256: try row.digest("sha256"), size: row["size"]
+        ).fileName
+      }
+      try files.sweep(
+        isKnownBlob: { digest in try self.read { try $0.hasBlob(digest) } },
+        knownSpool: Set(known))
     }
-    let known = try transfers.map { row in
-      files.spoolName(
-        sender: try row.unit("sender"), sha256: try row.digest("sha256"), size: row["size"]
-      ).fileName
-    }
-    try files.sweep(
-      isKnownBlob: { digest in
-        try self.read {
-          try Bool.fetchOne(
-            $0, sql: "SELECT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?)",
-            arguments: [digest.bytes]) ?? false
-        }
-      }, knownSpool: Set(known))
   }
 }
 
