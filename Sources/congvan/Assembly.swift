@@ -67,7 +67,9 @@ struct Assembly {
     Office(context: try context(), actor: Self.actor, limits: try limits)
   }
 
-  var limits: IntakeLimits { get throws { IntakeLimits(documentBytes: try settings.documentBytes) } }
+  var limits: IntakeLimits {
+    get throws { IntakeLimits(documentBytes: try settings.documentBytes) }
+  }
 
   /// The person at the keyboard, as the operating system knows them.
   static var actor: Actor {

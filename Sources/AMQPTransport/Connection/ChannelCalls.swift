@@ -70,6 +70,8 @@ extension BrokerConnection {
 func withBytes<Result>(_ text: String, _ body: (amqp_bytes_t) -> Result) -> Result {
   var text = text
   return text.withUTF8 { bytes in
-    body(amqp_bytes_t(len: bytes.count, bytes: UnsafeMutableRawPointer(mutating: bytes.baseAddress)))
+    body(
+      amqp_bytes_t(
+        len: bytes.count, bytes: UnsafeMutableRawPointer(mutating: bytes.baseAddress)))
   }
 }

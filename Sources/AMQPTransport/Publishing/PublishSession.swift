@@ -31,7 +31,8 @@ struct PublishSession: LinkSession {
   private var stopAt: UInt64?
 
   init(
-    source: any PublishSource, settings: BrokerSettings, clock: any WallClock, until stop: StopSignal
+    source: any PublishSource, settings: BrokerSettings, clock: any WallClock,
+    until stop: StopSignal
   ) {
     self.source = source
     self.stop = stop

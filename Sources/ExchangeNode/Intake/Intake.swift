@@ -43,19 +43,16 @@ package final class Intake: DeliverySink {
   package func store(_ batch: [InboundMessage]) throws {
     var messages: [ReceivedMessage] = []
     var pieces: [ReceivedPiece] = []
-    var spools: [ContentFiles.SpoolName: [(offset: Int64, body: Data)]] = [:]
-    for message in batch {
-      switch try sort(message) {
-      case .message(let received): messages.append(received)
-      case .piece(let piece): pieces.append(piece)
-      case .part(let name, let sender, let address, let body):
-        spools[name, default: []].append((address.offset, body))
-        pieces.append(.part(sender: sender, address: address))
-      case .known: continue
+    try store.files.keeping {
+      for message in batch {
+        switch try sort(message) {
+        case .message(let received): messages.append(received)
+        case .piece(let piece): pieces.append(piece)
+        case .known: continue
+        }
       }
+      try store.store(messages: messages, pieces: pieces, at: clock.now)
     }
-    for (name, parts) in spools { try store.files.spool(parts, transfer: name) }
-    try store.store(messages: messages, pieces: pieces, at: clock.now)
     events.stored(hasMessages: !messages.isEmpty, hasPieces: !pieces.isEmpty)
   }
 
@@ -65,7 +62,6 @@ package final class Intake: DeliverySink {
   private enum Sorted {
     case message(ReceivedMessage)
     case piece(ReceivedPiece)
-    case part(ContentFiles.SpoolName, sender: UnitID, PieceAddress, body: Data)
     /// A piece of content that is here already.
     case known
   }
@@ -103,8 +99,7 @@ package final class Intake: DeliverySink {
     guard try store.pendingBytes(from: sender) <= limits.pendingBytes else {
       return .message(received(message, .tooLarge, "too many unfinished transfers of “\(sender)”"))
     }
-    let name = store.files.spoolName(sender: sender, sha256: address.sha256, size: address.size)
-    return .part(name, sender: sender, address, body: body)
+    return .piece(.part(sender: sender, address: address, body: body))
   }
 
   /// Bodies that a fault keeps from the judge are not kept.

@@ -36,20 +36,25 @@ package final class Judge: Sendable {
     for transfer in transfers {
       let name = context.store.files.spoolName(
         sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
-      let isIntact = try context.store.files.assemble(
-        name, digest: transfer.sha256, size: transfer.size)
-      try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+      try context.store.files.keeping {
+        let isIntact = try context.store.files.assemble(
+          name, digest: transfer.sha256, size: transfer.size)
+        try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+      }
     }
     return transfers.count
   }
 
   private func judge(_ message: UnjudgedMessage) throws -> Judgement {
     let decision: (Judgement.Decision, String?)
-    guard let sender = UnitID(message.sender), context.directory.current.unit(sender) != nil else {
+    guard let sender = UnitID(message.sender), let unit = context.directory.current.unit(sender),
+      unit.isValid(on: CalendarDate(message.receivedAt))
+    else {
       return Judgement(
         message: message.key,
         decision: .quarantine(
-          .unknownSender, detail: "“\(message.sender)” is not in the directory", refusal: nil))
+          .unknownSender, detail: "“\(message.sender)” is not in the directory, or no longer",
+          refusal: nil))
     }
     switch MessageKind(rawValue: message.type) {
     case .document: decision = try judgeDocument(message, from: sender)
@@ -114,12 +119,14 @@ package final class Judge: Sendable {
       if known.received != message.key { return (.duplicate(of: known.received), evidence) }
     }
     let digests = manifest.attachments.map(\.sha256)
-    let (missing, spoiled) = try context.store.missing(digests, from: sender)
+    let (missing, spoiled, isArrived) = try context.store.missing(digests, from: sender)
     if let altered = manifest.attachments.first(where: { spoiled.contains($0.sha256) }) {
       return try refuse(
         .attachmentAltered, "“\(altered.name)” does not have its digest", content: content)
     }
-    guard missing.isEmpty else { return (.wait(manifest, digest), evidence) }
+    guard missing.isEmpty else {
+      return (.wait(manifest, digest, isArrived: isArrived), evidence)
+    }
     do {
       if let detail = try formatBreach(manifest) {
         return try refuse(.attachmentFormat, detail, content: content)
@@ -127,7 +134,7 @@ package final class Judge: Sendable {
     } catch let error as StoreError where error.kind == .contentMissing {
       // A damaged blob folder must not stop the judge: the document waits, and the log says why.
       log.error("content is missing", metadata: ["reason": "\(error.reason)"])
-      return (.wait(manifest, digest), evidence)
+      return (.wait(manifest, digest, isArrived: true), evidence)
     }
     let receipt = try context.sign(
       documentID: manifest.documentID, manifestDigest: digest, to: sender, code: .arrived)

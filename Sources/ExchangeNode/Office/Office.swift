@@ -51,11 +51,14 @@ package struct Office: Sendable {
   package func send(_ draft: OutgoingDraft) throws -> (
     id: RecordID, deliveries: [DeliverySummary]
   ) {
-    let issued = try prepare(draft)
-    try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+    let id = try context.store.files.keeping {
+      let issued = try prepare(draft)
+      try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+      return issued.manifest.documentID
+    }
     var filter = DeliveryFilter()
-    filter.documents = [issued.manifest.documentID]
-    return (issued.manifest.documentID, try context.store.deliveries(filter))
+    filter.documents = [id]
+    return (id, try context.store.deliveries(filter))
   }
 
   /// Everything of `send` but the transaction.
@@ -131,6 +134,11 @@ package struct Office: Sendable {
           if isGroup { continue }
           throw DocumentError(.recipients, "to: “\(name)” is this unit itself")
         }
+        guard unit.isValid(on: CalendarDate(now)) else {
+          if isGroup { continue }
+          let successor = unit.successor.map { "; its successor is “\($0)”" } ?? ""
+          throw DirectoryError(.ended, "to: “\(name)” is not valid today\(successor)")
+        }
         guard !recipients.contains(where: { $0.organId == unit.id }) else {
           if isGroup { continue }
           throw DocumentError(.recipients, "to: “\(name)” is named twice")
@@ -144,7 +152,8 @@ package struct Office: Sendable {
       typeName: try text(draft.typeName, "type", 100),
       subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
       dueDate: try draft.dueDate.map { try date($0, "due") },
-      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [], attachments: [])
+      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [],
+      attachments: [])
   }
 
   private func take(_ path: String) throws -> (StoredContent, Attachment) {

@@ -110,7 +110,8 @@ package final class Relay: PublishSource {
         }
       }
       let finished = Set(deliveries.map(\.key))
-      for (key, active) in state.deliveries where active.shouldSaveProgress && !finished.contains(key) {
+      for (key, active) in state.deliveries
+      where active.shouldSaveProgress && !finished.contains(key) {
         deliveries.append((key, .interrupted(progress: active.progress)))
       }
       try store.settle(deliveries: deliveries, statuses: statuses, at: now)

@@ -46,6 +46,28 @@ package struct ContentFiles: Sendable {
     for name in ["blobs", "spool", "tmp"] { try FileIO.makeFolder("\(folder)/\(name)") }
   }
 
+  // MARK: Guarding
+
+  /// Runs `body`, which takes content in and commits its rows, while nobody removes content: a file
+  /// that has no row yet must not be taken for a leftover. Any number of processes and threads may
+  /// do this at the same time.
+  package func keeping<Value>(_ body: () throws -> Value) throws -> Value {
+    try locked(LOCK_SH, body)
+  }
+
+  /// Runs `body`, which removes content, while nobody takes content in.
+  func removing<Value>(_ body: () throws -> Value) throws -> Value { try locked(LOCK_EX, body) }
+
+  private func locked<Value>(_ kind: CInt, _ body: () throws -> Value) throws -> Value {
+    let file = try OpenFile("\(root)/content.lock", O_RDWR | O_CREAT)
+    while flock(file.descriptor, kind) != 0 {
+      guard errno == EINTR else { throw StoreError.system("flock", "content.lock") }
+    }
+    let value = try body()
+    _ = consume file
+    return value
+  }
+
   // MARK: Taking in
 
   /// Copies the file at `path` in; memory stays flat. `inspect` sees the first and last 64 KiB and
@@ -62,7 +84,8 @@ package struct ContentFiles: Sendable {
     let size = Int64(status.st_size)
     guard size > 0 else { throw DocumentError(.attachmentSize, "file “\(path)”: is empty") }
     guard size <= maximum else {
-      throw DocumentError(.tooLarge, "file “\(path)”: \(size) bytes, at most \(maximum) are allowed")
+      throw DocumentError(
+        .tooLarge, "file “\(path)”: \(size) bytes, at most \(maximum) are allowed")
     }
     let window: Int64 = 65_536
     try inspect(
@@ -170,12 +193,14 @@ package struct ContentFiles: Sendable {
 
   // MARK: Keeping clean
 
-  /// Removes the file of a content whose row is gone.
-  package func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
+  /// Removes the file of a content. Called inside `removing`, when no row names it.
+  func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
+
+  func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
 
   /// Removes temporary files, and blob and spool files that no row knows, when they are older than
   /// an hour: leftovers of a crash between writing a file and committing its row.
-  package func sweep(isKnownBlob: (SHA256Digest) throws -> Bool, knownSpool: Set<String>) throws {
+  func sweep(isKnownBlob: (SHA256Digest) throws -> Bool, knownSpool: Set<String>) throws {
     let limit = time(nil) - 3600
     let manager = FileManager.default
     func old(_ path: String) -> Bool {

@@ -32,12 +32,12 @@ package struct ReceivedMessage: Sendable {
   }
 }
 
-/// A piece whose bytes are already durable, or small enough to go into the row.
+/// A piece of an attachment.
 package enum ReceivedPiece: Sendable {
   /// A whole attachment in one piece, with the right digest.
   case whole(StoredContent)
-  /// One of several; its bytes are in the spool file.
-  case part(sender: UnitID, address: PieceAddress)
+  /// One of several, with its bytes.
+  case part(sender: UnitID, address: PieceAddress, body: Data)
   /// A whole attachment in one piece that does not have its digest.
   case spoiled(sender: UnitID, sha256: SHA256Digest)
 }
@@ -45,12 +45,12 @@ package enum ReceivedPiece: Sendable {
 extension Store {
   /// True when the content is here already: its pieces need not be stored again.
   package func has(_ digest: SHA256Digest) throws -> Bool {
-    try pool.read { try $0.hasBlob(digest) }
+    try read { try $0.hasBlob(digest) }
   }
 
-  /// Which positions of a transfer are stored already, and how much is pending from the sender.
+  /// Bytes of the sender's unfinished transfers.
   package func pendingBytes(from sender: UnitID) throws -> Int64 {
-    try pool.read { database in
+    try read { database in
       try database.one(
         "SELECT coalesce(sum(size), 0) AS total FROM transfer WHERE sender = ?", [sender.rawValue])?[
           "total"] ?? 0
@@ -66,15 +66,46 @@ extension Store {
   package func store(
     messages: [ReceivedMessage], pieces: [ReceivedPiece], at time: Timestamp
   ) throws {
-    try pool.write { database in
+    let parts = pieces.contains { if case .part = $0 { true } else { false } }
+    if parts { spoolLock.lock() }
+    defer { if parts { spoolLock.unlock() } }
+    if parts { try spool(pieces) }
+    try write { database in
       for piece in pieces { try database.store(piece, at: time) }
       for message in messages { try database.store(message, at: time) }
     }
   }
 
+  /// Writes the bytes of pieces that are not recorded yet into their spool files and syncs each file
+  /// once, before the rows that say so.
+  private func spool(_ pieces: [ReceivedPiece]) throws {
+    var parts: [ContentFiles.SpoolName: [Int64: Data]] = [:]
+    try read { database in
+      for case .part(let sender, let address, let body) in pieces {
+        let isRecorded = try database.one(
+          """
+          SELECT 1 WHERE EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1) OR EXISTS (
+            SELECT 1 FROM piece JOIN transfer ON transfer.key = piece.transfer
+            WHERE sha256 = ?1 AND sender = ? AND size = ? AND position = ?)
+          """,
+          [
+            address.sha256.bytes, sender.rawValue, address.size,
+            address.offset / WireLimits.pieceBytes,
+          ])
+        guard isRecorded == nil else { continue }
+        let name = files.spoolName(sender: sender, sha256: address.sha256, size: address.size)
+        // Of two copies in one batch the first counts, as it would in two batches.
+        if parts[name]?[address.offset] == nil { parts[name, default: [:]][address.offset] = body }
+      }
+    }
+    for (name, bodies) in parts {
+      try files.spool(bodies.map { (offset: $0.key, body: $0.value) }, transfer: name)
+    }
+  }
+
   /// Transfers of which every piece is in the spool.
   package func completeTransfers() throws -> [CompleteTransfer] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT key, sender, sha256, size FROM transfer
@@ -91,7 +122,7 @@ extension Store {
   /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
   /// digest said, and every piece has to come again.
   package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
-    try pool.write { database in
+    try write { database in
       if isIntact {
         try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
       } else {
@@ -115,7 +146,7 @@ extension Database {
     switch piece {
     case .whole(let content): try insert(content, at: time)
     case .spoiled(let sender, let sha256): try spoil(sender, sha256, at: time)
-    case .part(let sender, let address):
+    case .part(let sender, let address, _):
       guard try !hasBlob(address.sha256) else { return }
       try run(
         """

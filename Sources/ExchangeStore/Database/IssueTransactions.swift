@@ -25,7 +25,7 @@ extension Store {
   /// Stores documents with one delivery per recipient, all or nothing: the daemon may send from
   /// the moment this returns.
   package func issue(_ documents: [IssuedDocument], at time: Timestamp, by actor: Actor) throws {
-    try pool.write { database in
+    try write { database in
       for document in documents {
         for content in document.contents { try database.insert(content, at: time) }
         let key = try database.insertDocument(
@@ -52,7 +52,7 @@ extension Store {
   package func refuse(
     document: Int64, statement: StatusStatement, signed: Data, at time: Timestamp
   ) throws {
-    try pool.write { database in
+    try write { database in
       let received = try database.one("SELECT key FROM received WHERE document = ?", [document])
       try database.enqueueStatus(
         statement, signed: signed, document: document, received: received?["key"], at: time)
@@ -74,7 +74,7 @@ extension Store {
   package func resend(
     _ keys: [Int64], reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor
   ) throws -> [ResendResult] {
-    try pool.write { database in
+    try write { database in
       try keys.map { key in
         guard
           let row = try database.one(

@@ -47,8 +47,8 @@ package struct Judgement: Sendable {
   package enum Decision: Sendable {
     /// Believed and whole: the document exists from now on, with its receipt.
     case accept(Manifest, SHA256Digest, receipt: SignedStatus)
-    /// Believed; attachments are missing.
-    case wait(Manifest, SHA256Digest)
+    /// Believed; attachments are missing, or (`isArrived`) here and being put together.
+    case wait(Manifest, SHA256Digest, isArrived: Bool)
     /// Another message already brought this very document.
     case duplicate(of: Int64)
     /// `discard` names content that must not stay here (Điều 5) unless another document has it.
@@ -104,7 +104,7 @@ extension Store {
   }
 
   private func messages(where condition: String, limit: Int) throws -> [UnjudgedMessage] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT received.key, received.sender, messageID, type, version, receivedAt,
@@ -122,7 +122,7 @@ extension Store {
   }
 
   package func incomingDocument(from sender: UnitID, id: RecordID) throws -> KnownDocument? {
-    try pool.read { database in
+    try read { database in
       try database.one(
         """
         SELECT document.key, manifestSha256, received.key AS received FROM document
@@ -140,7 +140,7 @@ extension Store {
   package func delivery(of id: RecordID, issuedBy unit: UnitID, to recipient: UnitID) throws
     -> NamedDelivery?
   {
-    try pool.read { database in
+    try read { database in
       try database.one(
         """
         SELECT delivery.key, delivery.document, manifestSha256, state FROM delivery
@@ -156,18 +156,24 @@ extension Store {
     }
   }
 
-  /// Of `digests`: those that are not here, and those that came spoiled from `sender`.
+  /// Of `digests`: those that are not here, those that came spoiled from `sender`, and whether all
+  /// pieces of the missing ones are here and only have to be put together.
   package func missing(_ digests: [SHA256Digest], from sender: UnitID) throws
-    -> (missing: [SHA256Digest], spoiled: [SHA256Digest])
+    -> (missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool)
   {
-    try pool.read { database in
+    try read { database in
       let missing = try digests.filter { try !database.hasBlob($0) }
       let spoiled = try missing.filter { digest in
         try database.one(
           "SELECT 1 FROM spoiled WHERE sender = ? AND sha256 = ?",
           [sender.rawValue, digest.bytes]) != nil
       }
-      return (missing, spoiled)
+      let isArrived = try missing.allSatisfy { digest in
+        try database.one(
+          "SELECT 1 FROM transfer WHERE sender = ? AND sha256 = ? AND pieces * ? >= size",
+          [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
+      }
+      return (missing, spoiled, isArrived)
     }
   }
 
@@ -175,16 +181,32 @@ extension Store {
   /// refusal. A message that changed state meanwhile (a person acted) is left alone.
   package func apply(_ judgements: [Judgement], at time: Timestamp) throws {
     guard !judgements.isEmpty else { return }
-    let discarded = try pool.write { database in
+    let discarded = try write { database in
       try judgements.flatMap { try database.apply($0, at: time) }
     }
-    for digest in discarded { files.remove(digest) }
+    guard !discarded.isEmpty else { return }
+    try files.removing {
+      for content in discarded {
+        if try !has(content.digest) { files.remove(content.digest) }
+        if let size = content.spooled {
+          files.remove(
+            files.spoolName(sender: content.sender, sha256: content.digest, size: size))
+        }
+      }
+    }
   }
 }
 
+/// A content that must not stay (Điều 5), with the size of the sender's transfer of it, if any.
+private struct DiscardedContent {
+  let digest: SHA256Digest
+  let sender: UnitID
+  let spooled: Int64?
+}
+
 extension Database {
-  /// Returns the digests of contents whose rows are gone and whose files must go too.
-  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [SHA256Digest] {
+  /// Returns the contents whose rows are gone and whose files must go too.
+  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [DiscardedContent] {
     let key = judgement.message
     guard
       let row = try one("SELECT state, sender, document, body FROM received WHERE key = ?", [key])
@@ -213,17 +235,21 @@ extension Database {
     switch judgement.decision {
     case .accept(let manifest, let digest, let receipt):
       try believe(manifest, digest)
-      if state != .verified {
+      if state == .received {
         try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+      } else if state == .incomplete {
+        try move(from: state, to: .verified, cause: "attachments arrived", detail: nil)
       }
       try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
-    case .wait(let manifest, let digest):
+    case .wait(let manifest, let digest, let isArrived):
       guard state == .received else { return [] }
       try believe(manifest, digest)
-      try move(
-        from: state, to: .incomplete, cause: "attachments missing", detail: judgement.evidence)
+      try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+      if !isArrived {
+        try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
+      }
     case .duplicate(let original):
       try run("UPDATE received SET duplicates = duplicates + 1 WHERE key = ?", [original])
       if try one("SELECT 1 FROM received WHERE key = ? AND state = 'accepted'", [original]) != nil {
@@ -244,7 +270,9 @@ extension Database {
         DELETE FROM spoiled WHERE sender = ? AND sha256 IN
           (SELECT sha256 FROM attachment WHERE document = ?)
         """, [row["sender"] as String, document])
-      return try discard.filter { try removeUnused($0) }
+      guard !discard.isEmpty else { return [] }
+      let sender = try row.unit("sender")
+      return try discard.map { try removeUnused($0, from: sender) }
     case .status(let statement, let about, let effect):
       let inserted = try insertStatus(
         statement, direction: "received", signed: row["body"], document: about, received: nil,
@@ -272,15 +300,19 @@ extension Database {
       """, [document, statement.from.organId.rawValue])?["id"] == statement.statusID.rawValue
   }
 
-  /// Removes a content that no document names. True when it is gone.
-  private func removeUnused(_ digest: SHA256Digest) throws -> Bool {
-    try run("DELETE FROM transfer WHERE sha256 = ?", [digest.bytes])
+  /// Removes the rows of a content unless a document names it, and the sender's transfer of it.
+  private func removeUnused(_ digest: SHA256Digest, from sender: UnitID) throws
+    -> DiscardedContent
+  {
+    let transfer = try one(
+      "DELETE FROM transfer WHERE sha256 = ? AND sender = ? RETURNING size",
+      [digest.bytes, sender.rawValue])
     try run(
       """
       DELETE FROM blob WHERE sha256 = ?1
         AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
       """, [digest.bytes])
-    return try !hasBlob(digest)
+    return DiscardedContent(digest: digest, sender: sender, spooled: transfer?["size"])
   }
 
   private func quarantine(

@@ -99,7 +99,7 @@ package struct DeliveryFilter: Sendable {
 extension Store {
   /// Outgoing documents, newest first.
   package func outgoingDocuments(limit: Int) throws -> [DocumentSummary] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         "SELECT * FROM document WHERE direction = 'outgoing' ORDER BY key DESC LIMIT ?", [limit]
       ).map { try database.summary($0) }
@@ -108,25 +108,26 @@ extension Store {
 
   /// Incoming documents that are or were believed, newest first.
   package func incomingDocuments(limit: Int) throws -> [IncomingSummary] {
-    try pool.read { database in
+    try read { database in
       try database.all(incomingSQL + " ORDER BY received.key DESC LIMIT ?", [limit])
         .map { try database.incoming($0) }
     }
   }
 
   package func incomingDocument(key: Int64) throws -> IncomingSummary? {
-    try pool.read { database in
+    try read { database in
       try database.one(incomingSQL + " WHERE document.key = ?", [key])
         .map { try database.incoming($0) }
     }
   }
 
   /// Documents whose id begins with `text`, of either direction.
-  package func documents(idPrefix text: String) throws -> [(summary: DocumentSummary, direction: String)] {
-    try pool.read { database in
+  package func documents(idPrefix text: String) throws -> [(
+    summary: DocumentSummary, direction: String
+  )] {
+    try read { database in
       try database.all(
-        "SELECT * FROM document WHERE substr(id, 1, ?) = ? ORDER BY key LIMIT 10",
-        [text.count, text]
+        "SELECT * FROM document WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id LIMIT 10", [text]
       ).map { (try database.summary($0), $0["direction"]) }
     }
   }
@@ -155,7 +156,7 @@ extension Store {
     }
     let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
     arguments.append(limit)
-    return try pool.read { [arguments] database in
+    return try read { [arguments] database in
       try Row.fetchAll(
         database,
         sql: """
@@ -179,7 +180,7 @@ extension Store {
   }
 
   package func statuses(document: Int64) throws -> [StatusSummary] {
-    try pool.read { database in
+    try read { database in
       try database.all("SELECT * FROM status WHERE document = ? ORDER BY key", [document]).map {
         row in
         StatusSummary(
@@ -191,7 +192,7 @@ extension Store {
   }
 
   package func history(document: Int64) throws -> [HistoryEntry] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT h.*, delivery.recipient FROM history h
@@ -211,12 +212,12 @@ extension Store {
 
   /// The newest delivery's key, or 0.
   package func lastDelivery() throws -> Int64 {
-    try pool.read { try $0.one("SELECT coalesce(max(key), 0) AS key FROM delivery")?["key"] ?? 0 }
+    try read { try $0.one("SELECT coalesce(max(key), 0) AS key FROM delivery")?["key"] ?? 0 }
   }
 
   /// Deliveries newer than `key` that have no receipt yet.
   package func openDeliveries(after key: Int64) throws -> Int {
-    try pool.read { database in
+    try read { database in
       try database.one(
         "SELECT count(*) AS open FROM delivery WHERE key > ? AND state <> 'delivered'", [key])?[
           "open"] ?? 0
@@ -227,7 +228,7 @@ extension Store {
   package func deliverySpans(after first: Int64, through last: Int64) throws
     -> [(created: Timestamp, finished: Timestamp)]
   {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT createdAt, finishedAt FROM delivery
@@ -239,7 +240,7 @@ extension Store {
 
   /// Messages in quarantine, newest first.
   package func quarantined(limit: Int) throws -> [QuarantinedMessage] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         "SELECT * FROM received WHERE state = 'quarantined' ORDER BY key DESC LIMIT ?", [limit]
       ).map { row in
@@ -254,7 +255,7 @@ extension Store {
   /// Counts that say whether anything is in motion, for `--until-idle` and for people.
   package func openWork() throws -> (unsent: Int, unjudged: Int, awaitingReceipt: Int, failed: Int)
   {
-    try pool.read { database in
+    try read { database in
       let row = try database.one(
         """
         SELECT
@@ -264,7 +265,9 @@ extension Store {
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
         """)
-      return (row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0)
+      return (
+        row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0
+      )
     }
   }
 }

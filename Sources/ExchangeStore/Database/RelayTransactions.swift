@@ -42,7 +42,7 @@ extension Store {
   package func dueDeliveries(limit: Int, excluding busy: Set<Int64>, now: Timestamp) throws
     -> [DeliveryWork]
   {
-    try pool.read { database in
+    try read { database in
       let rows = try database.all(
         """
         SELECT d.key, d.document, document.id, d.recipient, d.urgency, d.progress, d.failures,
@@ -75,7 +75,7 @@ extension Store {
   package func dueStatuses(limit: Int, excluding busy: Set<Int64>, now: Timestamp) throws
     -> [StatusWork]
   {
-    try pool.read { database in
+    try read { database in
       let rows = try database.all(
         """
         SELECT status.key, status.id, status.documentID, status.toUnit, status.signed,
@@ -98,7 +98,7 @@ extension Store {
 
   /// The signed manifest of a document: the same bytes every time.
   package func signedManifest(document: Int64) throws -> Data {
-    try pool.read { database in
+    try read { database in
       guard let row = try database.one("SELECT signed FROM document WHERE key = ?", [document])
       else { throw StoreError(.notFound, "document \(document)") }
       return row["signed"]
@@ -107,7 +107,7 @@ extension Store {
 
   /// Bytes of a stored content.
   package func content(_ digest: SHA256Digest, offset: Int64, count: Int) throws -> Data {
-    let inline: Data?? = try pool.read { database in
+    let inline: Data?? = try read { database in
       try database.one("SELECT content FROM blob WHERE sha256 = ?", [digest.bytes])
         .map { $0["content"] as Data? }
     }
@@ -125,7 +125,7 @@ extension Store {
     at time: Timestamp
   ) throws {
     guard !(deliveries.isEmpty && statuses.isEmpty) else { return }
-    try pool.write { database in
+    try write { database in
       for (key, result) in deliveries { try database.settleDelivery(key, result, at: time) }
       for (key, result) in statuses { try database.settleStatus(key, result, at: time) }
     }
@@ -133,7 +133,7 @@ extension Store {
 
   /// The earliest `nextAt` of anything that waits, or nil.
   package func nextRetry() throws -> Timestamp? {
-    try pool.read { database in
+    try read { database in
       try database.one(
         """
         SELECT min(nextAt) AS nextAt FROM (
@@ -145,7 +145,7 @@ extension Store {
 
   /// True when something could be published now.
   package func hasDueWork(now: Timestamp) throws -> Bool {
-    try pool.read { database in
+    try read { database in
       try database.one(
         """
         SELECT 1 WHERE EXISTS (SELECT 1 FROM delivery WHERE state = 'queued')

@@ -9,7 +9,8 @@ struct DeliveryOptions: ParsableArguments {
   @Option(help: "Only deliveries to this unit.") var to: String?
   @Flag(help: "Only deliveries that a person must act on: suspended, refused, expired.")
   var failed = false
-  @Option(help: "Only deliveries that changed since then: 2026-11-20, 2026-11-20T08:00:00+07:00, 24h.")
+  @Option(
+    help: "Only deliveries that changed since then: 2026-11-20, 2026-11-20T08:00:00+07:00, 24h.")
   var since: String?
 
   func filter(now: Timestamp) throws -> DeliveryFilter {

@@ -61,7 +61,8 @@ struct ShowCommand: ParsableCommand {
       Chữ ký số     \(signature)
       """)
     if let incoming {
-      Console.print("Trạng thái    \(incoming.state.rawValue), đến lúc \(incoming.receivedAt.shown)")
+      Console.print(
+        "Trạng thái    \(incoming.state.rawValue), đến lúc \(incoming.receivedAt.shown)")
     }
     Console.print("\nTệp")
     for file in document.attachments {
