@@ -74,13 +74,14 @@ package final class Judge: Sendable {
     -> (Judgement.Decision, String?)
   {
     func refuse(
-      _ outcome: OutcomeCode, _ detail: String, content: Data?, discard: [SHA256Digest] = []
+      _ outcome: OutcomeCode, _ detail: String, content: Data?, discard: [SHA256Digest] = [],
+      spoiled: [SHA256Digest] = []
     ) throws -> (Judgement.Decision, String?) {
       (
         .quarantine(
           outcome, detail: detail,
           refusal: try refusal(message, to: sender, outcome, detail, content: content),
-          discard: discard), nil
+          discard: discard, spoiled: spoiled), nil
       )
     }
 
@@ -122,7 +123,8 @@ package final class Judge: Sendable {
     let (missing, spoiled, isArrived) = try context.store.missing(digests, from: sender)
     if let altered = manifest.attachments.first(where: { spoiled.contains($0.sha256) }) {
       return try refuse(
-        .attachmentAltered, "“\(altered.name)” does not have its digest", content: content)
+        .attachmentAltered, "“\(altered.name)” does not have its digest", content: content,
+        spoiled: spoiled)
     }
     guard missing.isEmpty else {
       return (.wait(manifest, digest, isArrived: isArrived), evidence)
@@ -264,7 +266,7 @@ package final class Judge: Sendable {
   }
 
   private func note(_ judgement: Judgement, _ message: UnjudgedMessage) {
-    guard case .quarantine(let outcome, let detail, _, _) = judgement.decision else { return }
+    guard case .quarantine(let outcome, let detail, _, _, _) = judgement.decision else { return }
     log.warning(
       "message is quarantined",
       metadata: [

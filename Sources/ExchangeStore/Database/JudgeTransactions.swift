@@ -51,9 +51,11 @@ package struct Judgement: Sendable {
     case wait(Manifest, SHA256Digest, isArrived: Bool)
     /// Another message already brought this very document.
     case duplicate(of: Int64)
-    /// `discard` names content that must not stay here (Điều 5) unless another document has it.
+    /// `discard` names content that must not stay here (Điều 5) unless another document has it;
+    /// `spoiled` the altered content for which it is refused, which may come again from now on.
     case quarantine(
-      OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [])
+      OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [],
+      spoiled: [SHA256Digest] = [])
     /// A status of another unit, with what it means for our delivery.
     case status(StatusStatement, about: Int64?, effect: (delivery: Int64, to: DeliveryEffect)?)
   }
@@ -261,15 +263,15 @@ extension Database {
       try record(
         "received", key, document: nil, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "duplicate of message \(original)")
-    case .quarantine(let outcome, let detail, let refusal, let discard):
+    case .quarantine(let outcome, let detail, let refusal, let discard, let spoiled):
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail, at: time)
       if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
-      try run(
-        """
-        DELETE FROM spoiled WHERE sender = ? AND sha256 IN
-          (SELECT sha256 FROM attachment WHERE document = ?)
-        """, [row["sender"] as String, document])
+      for digest in spoiled {
+        try run(
+          "DELETE FROM spoiled WHERE sender = ? AND sha256 = ?",
+          [row["sender"] as String, digest.bytes])
+      }
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
       return try discard.map { try removeUnused($0, from: sender) }
