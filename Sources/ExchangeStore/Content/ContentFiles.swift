@@ -75,7 +75,8 @@ package struct ContentFiles: Sendable {
   package func ingest(
     path: String, maximum: Int64, inspect: (_ head: Data, _ tail: Data) throws -> Void
   ) throws -> StoredContent {
-    let source = try OpenFile(path, O_RDONLY)
+    // Without O_NONBLOCK, opening a named pipe waits for someone to write into it.
+    let source = try OpenFile(path, O_RDONLY | O_NONBLOCK)
     var status = stat()
     guard fstat(source.descriptor, &status) == 0 else { throw StoreError.system("stat", path) }
     guard status.st_mode & S_IFMT == S_IFREG else {
