@@ -64,7 +64,12 @@ struct Settings: Sendable {
     let text = String(decoding: data, as: UTF8.self)
     var given: [String: String] = [:]
     do {
-      if let root = try Yams.compose(yaml: text) { try Self.flatten(root, "", into: &given) }
+      if let root = try Yams.compose(yaml: text) {
+        guard case .mapping = root else {
+          throw ConfigError(.unreadable, "\(path): line 1: is not “key: value”")
+        }
+        try Self.flatten(root, "", into: &given)
+      }
     } catch let error as YamlError {
       throw ConfigError(.unreadable, "\(path): \(error)")
     }
