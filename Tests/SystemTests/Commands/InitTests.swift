@@ -10,7 +10,10 @@ import Testing
     #expect(output.contains("congvan config check --dir \(path)"))
     let subject = try await Command.require(
       "/usr/bin/openssl",
-      ["req", "-in", "\(path)/unit.csr", "-verify", "-noout", "-subject", "-nameopt", "utf8,sep_comma_plus"])
+      [
+        "req", "-in", "\(path)/unit.csr", "-verify", "-noout", "-subject", "-nameopt",
+        "utf8,sep_comma_plus",
+      ])
     #expect(subject.contains("CN=000.00.01.H57"))
     #expect(subject.contains("LĐLĐ tỉnh “Mẫu”"))
     #expect(try exposedFiles(of: path) == [])

@@ -24,8 +24,11 @@ import Testing
         "-out", "\(office.folder)/unit.p12",
       ])
     try await Command.require(
-      "/usr/bin/openssl", ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
-        "-out", "\(office.folder)/other.key"])
+      "/usr/bin/openssl",
+      [
+        "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+        "-out", "\(office.folder)/other.key",
+      ])
     return office
   }
 

@@ -62,7 +62,9 @@ struct Office: Sendable {
       "--subject": "Ban hành Quy chế",
     ].merging(changes) { $1 }
     return ["send"] + (try files ?? [Samples.pdf()])
-      + options.sorted { $0.key < $1.key }.flatMap { [$0.key] + $0.value.components(separatedBy: ";") }
+      + options.sorted { $0.key < $1.key }.flatMap {
+        [$0.key] + $0.value.components(separatedBy: ";")
+      }
   }
 
   func send(_ changes: [String: String] = [:], environment: [String: String] = [:]) async throws

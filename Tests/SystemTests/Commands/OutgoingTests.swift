@@ -32,7 +32,8 @@ import Testing
           "--capacity": "TM.", "--urgency": "khẩn", "--due": "2018-08-01",
         ]) + ["--json", "--dir", office.node.path]))
     let id = try #require(sent["id"] as? String)
-    #expect(id.wholeMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/) != nil)
+    #expect(
+      id.wholeMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/) != nil)
     #expect(sent.members("deliveries").map { $0["to"] as? String } == ["CDCT-HUYEN", "CDCS-MAY"])
     #expect(
       sent.members("deliveries").map { $0["id"] as? String } == [

@@ -27,7 +27,8 @@ extension Exchange {
       try await withDaemons(nodes[0], nodes[1]) { daemons in
         for daemon in daemons { try await daemon.connected() }
         _ = try await eventually(within: .seconds(90), "500 receipts", every: .milliseconds(300)) {
-          let open = try await nodes[0].sql("SELECT count(*) FROM delivery WHERE state<>'delivered'")
+          let open = try await nodes[0].sql(
+            "SELECT count(*) FROM delivery WHERE state<>'delivered'")
           return open == "0" ? true : nil
         }
       }
