@@ -108,6 +108,7 @@ package struct ContentFiles: Sendable {
         try copy.write(data, at: offset)
         offset += Int64(data.count)
       }
+      CrashPoint.contentBeforeSync.pass()
       try copy.sync()
       let digest = hash.finish()
       try publish(temporary, as: digest)
@@ -126,6 +127,7 @@ package struct ContentFiles: Sendable {
     do {
       let file = try OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL)
       try file.write(data, at: 0)
+      CrashPoint.contentBeforeSync.pass()
       try file.sync()
     }
     try publish(temporary, as: digest)
@@ -147,8 +149,10 @@ package struct ContentFiles: Sendable {
     let isNew = FileIO.size(path) == nil
     let file = try OpenFile(path, O_WRONLY | O_CREAT)
     for piece in pieces { try file.write(piece.body, at: piece.offset) }
+    CrashPoint.spoolBeforeSync.pass()
     try file.sync()
     if isNew { try FileIO.syncFolder("\(root)/spool") }
+    CrashPoint.spoolAfterSync.pass()
   }
 
   /// Hashes a complete spool file; on a match it becomes the blob. False when the digest differs:
@@ -253,7 +257,9 @@ package struct ContentFiles: Sendable {
       try FileIO.makeFolder(folder)
       try FileIO.syncFolder("\(root)/blobs")
     }
+    CrashPoint.contentBeforeRename.pass()
     try FileIO.rename(path, to: blobPath(digest))
+    CrashPoint.contentAfterRename.pass()
     try FileIO.syncFolder(folder)
   }
 

@@ -70,7 +70,7 @@ extension Store {
     if parts { spoolLock.lock() }
     defer { if parts { spoolLock.unlock() } }
     if parts { try spool(pieces) }
-    try write { database in
+    try write((.intakeBeforeCommit, .intakeAfterCommit)) { database in
       for piece in pieces { try database.store(piece, at: time) }
       for message in messages { try database.store(message, at: time) }
     }
@@ -122,7 +122,7 @@ extension Store {
   /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
   /// digest said, and every piece has to come again.
   package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
-    try write { database in
+    try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
       if isIntact {
         try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
       } else {

@@ -25,7 +25,7 @@ extension Store {
   /// Stores documents with one delivery per recipient, all or nothing: the daemon may send from
   /// the moment this returns.
   package func issue(_ documents: [IssuedDocument], at time: Timestamp, by actor: Actor) throws {
-    try write { database in
+    try write((.issueBeforeCommit, .issueAfterCommit)) { database in
       for document in documents {
         for content in document.contents { try database.insert(content, at: time) }
         let key = try database.insertDocument(

@@ -181,7 +181,7 @@ extension Store {
   /// refusal. A message that changed state meanwhile (a person acted) is left alone.
   package func apply(_ judgements: [Judgement], at time: Timestamp) throws {
     guard !judgements.isEmpty else { return }
-    let discarded = try write { database in
+    let discarded = try write((.judgeBeforeCommit, .judgeAfterCommit)) { database in
       try judgements.flatMap { try database.apply($0, at: time) }
     }
     guard !discarded.isEmpty else { return }

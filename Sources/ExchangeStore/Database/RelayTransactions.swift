@@ -125,7 +125,7 @@ extension Store {
     at time: Timestamp
   ) throws {
     guard !(deliveries.isEmpty && statuses.isEmpty) else { return }
-    try write { database in
+    try write((.settleBeforeCommit, .settleAfterCommit)) { database in
       for (key, result) in deliveries { try database.settleDelivery(key, result, at: time) }
       for (key, result) in statuses { try database.settleStatus(key, result, at: time) }
     }
