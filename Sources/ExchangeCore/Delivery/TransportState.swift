@@ -58,6 +58,8 @@ package enum IncomingState: String, Sendable, Hashable, CaseIterable, Codable {
   case accepted
   /// Not believed, or against a rule; the outcome code says which.
   case quarantined
+  /// Put aside by a person, with a reason. Final.
+  case discarded
 
   package func canBecome(_ next: IncomingState) -> Bool {
     switch (self, next) {
@@ -65,7 +67,7 @@ package enum IncomingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.received, .quarantined),
       (.verified, .accepted), (.verified, .incomplete), (.verified, .quarantined),
       (.incomplete, .accepted), (.incomplete, .quarantined), (.incomplete, .verified),
-      (.quarantined, .received):
+      (.quarantined, .received), (.quarantined, .discarded):
       true
     default: false
     }

@@ -191,7 +191,7 @@ package struct Office: Sendable {
     guard incoming.status != StatusCode.refused.rawValue else {
       throw NodeError(.alreadyRefused, "document \(document.id) was refused before")
     }
-    let reason = try checkedReason(reason)
+    let reason = try Self.checkedReason(reason)
     let known = try context.store.incomingDocument(from: document.sender, id: document.id)
     guard let digest = known?.manifestDigest else {
       throw StoreError(.notFound, "document \(document.id)")
@@ -210,7 +210,7 @@ package struct Office: Sendable {
   package func resend(
     ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool
   ) throws -> [Store.ResendResult] {
-    let reason = try checkedReason(reason)
+    let reason = try Self.checkedReason(reason)
     var keys: [Int64] = []
     if ids.isEmpty {
       keys = try context.store.deliveries(filter).map(\.key)
@@ -232,7 +232,8 @@ package struct Office: Sendable {
       keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor)
   }
 
-  private func checkedReason(_ text: String) throws -> String {
+  /// A reason as it is recorded: NFC, not empty, at most 500 characters.
+  package static func checkedReason(_ text: String) throws -> String {
     let reason = TextRules.normalized(text)
     guard !reason.isEmpty else { throw NodeError(.reason, "reason: is empty") }
     try TextRules.check(reason, field: "reason", maximum: 500)

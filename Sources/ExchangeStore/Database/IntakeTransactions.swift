@@ -211,7 +211,7 @@ extension Database {
       try record(
         "received", key, document: known["document"], from: "quarantined", to: "received",
         at: time, by: .daemon, cause: "arrived again")
-    case .quarantined, .received, .verified, .incomplete: break
+    case .quarantined, .received, .verified, .incomplete, .discarded: break
     }
   }
 }

@@ -71,19 +71,12 @@ package struct HistoryEntry: Sendable {
   package let detail: String?
 }
 
-/// A message that was not believed, or broke a rule.
-package struct QuarantinedMessage: Sendable {
-  package let key: Int64
-  /// The broker-asserted sender, or `?`.
-  package let sender: String
-  package let messageID: String
-  package let type: String
-  /// Outcome code.
-  package let outcome: String
-  package let detail: String?
-  package let size: Int64
-  package let duplicates: Int
-  package let receivedAt: Timestamp
+extension HistoryEntry {
+  init(_ row: Row) {
+    self.init(
+      at: row.time("at"), subject: row["subject"], unit: row["recipient"], from: row["fromState"],
+      to: row["toState"], actor: row["actor"], cause: row["cause"], detail: row["detail"])
+  }
 }
 
 /// Which deliveries a list or a resend is about; every criterion narrows.
@@ -201,12 +194,7 @@ extension Store {
           (SELECT key FROM received WHERE document = ?1))
         ORDER BY h.key
         """, [document]
-      ).map { row in
-        HistoryEntry(
-          at: row.time("at"), subject: row["subject"], unit: row["recipient"],
-          from: row["fromState"], to: row["toState"], actor: row["actor"], cause: row["cause"],
-          detail: row["detail"])
-      }
+      ).map(HistoryEntry.init)
     }
   }
 
@@ -235,20 +223,6 @@ extension Store {
         WHERE key > ? AND key <= ? AND state = 'delivered'
         """, [first, last]
       ).map { ($0.time("createdAt"), $0.time("finishedAt")) }
-    }
-  }
-
-  /// Messages in quarantine, newest first.
-  package func quarantined(limit: Int) throws -> [QuarantinedMessage] {
-    try read { database in
-      try database.all(
-        "SELECT * FROM received WHERE state = 'quarantined' ORDER BY key DESC LIMIT ?", [limit]
-      ).map { row in
-        QuarantinedMessage(
-          key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
-          outcome: row["outcome"], detail: row["detail"], size: row["size"],
-          duplicates: row["duplicates"], receivedAt: row.time("receivedAt"))
-      }
     }
   }
 

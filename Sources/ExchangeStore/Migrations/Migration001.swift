@@ -42,7 +42,7 @@ enum Migration001 {
       ('incoming', 'verified', 'quarantined'),
       ('incoming', 'incomplete', 'accepted'), ('incoming', 'incomplete', 'quarantined'),
       ('incoming', 'incomplete', 'verified'),
-      ('incoming', 'quarantined', 'received');
+      ('incoming', 'quarantined', 'received'), ('incoming', 'quarantined', 'discarded');
 
     -- Content by digest: small content here, larger content as blobs/<2 digits>/<digest>.
     CREATE TABLE blob (
@@ -129,7 +129,7 @@ enum Migration001 {
       body BLOB,
       size INTEGER NOT NULL,
       state TEXT NOT NULL CHECK (state IN ('received', 'verified', 'incomplete', 'accepted',
-        'quarantined')),
+        'quarantined', 'discarded')),
       outcome TEXT,
       detail TEXT,
       document INTEGER REFERENCES document (key),

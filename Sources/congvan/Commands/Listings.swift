@@ -53,3 +53,17 @@ extension IncomingSummary {
     return .object(members)
   }
 }
+
+extension HistoryEntry {
+  var json: JSON {
+    .object([
+      "at": .time(at), "subject": .string(subject), "unit": .text(unit), "from": .text(from),
+      "to": .string(to), "actor": .string(actor), "cause": .string(cause), "detail": .text(detail),
+    ])
+  }
+
+  var line: String {
+    "\(at.shown)  \(unit ?? subject)  \(from ?? "·") → \(to)  \(actor): \(cause)"
+      + (detail.map { " (\($0))" } ?? "")
+  }
+}
