@@ -55,13 +55,12 @@ package final class Node: Sendable {
     try context.store.check()
     try context.store.sweepContent()
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
+    let threads = ThreadsService(stop: stop, workers: workers())
     let group = ServiceGroup(
       configuration: .init(
-        services: services().map { service in
-          .init(
-            service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-            failureTerminationBehavior: .gracefullyShutdownGroup)
-        },
+        services: [
+          .init(service: threads, successTerminationBehavior: .gracefullyShutdownGroup)
+        ],
         gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: log))
     try await group.run()
     try context.store.checkpoint()
@@ -70,16 +69,14 @@ package final class Node: Sendable {
   }
 
   /// All of them listen to one stop signal. What a loop leaves undone is in the database.
-  private func services() -> [any Service] {
-    var services: [any Service] = [
-      ThreadService(name: "publisher", stop: stop) { [self] in
-        transport.publish(from: relay, until: stop)
-      },
-      ThreadService(name: "judge", stop: stop) { [self] in judging() },
-      ThreadService(name: "assembler", stop: stop) { [self] in assembling() },
+  private func workers() -> [ThreadsService.Worker] {
+    var workers: [ThreadsService.Worker] = [
+      .init(name: "publisher") { [self] in transport.publish(from: relay, until: stop) },
+      .init(name: "judge") { [self] in judging() },
+      .init(name: "assembler") { [self] in assembling() },
     ]
-    services += Lane.allCases.map { lane in
-      ThreadService(name: "consumer \(lane)", stop: stop) { [self] in
+    workers += Lane.allCases.map { lane in
+      .init(name: "consumer \(lane)") { [self] in
         let intake = Intake(
           store: context.store, hashing: context.hashing, clock: context.clock,
           limits: options.limits,
@@ -89,9 +86,9 @@ package final class Node: Sendable {
       }
     }
     if options.untilIdle {
-      services.append(ThreadService(name: "idle watch", stop: stop) { [self] in waitForIdle() })
+      workers.append(.init(name: "idle watch") { [self] in waitForIdle() })
     }
-    return services
+    return workers
   }
 
   // MARK: Loops
