@@ -54,7 +54,8 @@ package enum IncomingState: String, Sendable, Hashable, CaseIterable, Codable {
   case verified
   /// The manifest is believed; attachments are still missing.
   case incomplete
-  /// Whole, and the signed receipt is in the outbox. Final.
+  /// Whole, and the signed receipt is in the outbox; or a status that was taken into the log. Final
+  /// for a document; a status that comes again is judged again.
   case accepted
   /// Not believed, or against a rule; the outcome code says which.
   case quarantined
@@ -67,7 +68,7 @@ package enum IncomingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.received, .quarantined),
       (.verified, .accepted), (.verified, .incomplete), (.verified, .quarantined),
       (.incomplete, .accepted), (.incomplete, .quarantined), (.incomplete, .verified),
-      (.quarantined, .received), (.quarantined, .discarded):
+      (.quarantined, .received), (.quarantined, .discarded), (.accepted, .received):
       true
     default: false
     }

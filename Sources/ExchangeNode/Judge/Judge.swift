@@ -95,9 +95,7 @@ package final class Judge: Sendable {
     }
     let manifest: Manifest
     do {
-      guard message.version == Envelope.version else {
-        throw DocumentError(.version, "congvan-version: is not 1")
-      }
+      try checkVersion(message)
       manifest = try ManifestCodec.decode(content)
     } catch let error as DocumentError {
       let isSecret = error.kind == .secrecy
@@ -153,6 +151,9 @@ package final class Judge: Sendable {
       return (.rule, "message-id: is not the document's id")
     }
     let own = context.directory.current.unit(context.unit.organId)
+    if own?.id == context.directory.current.unit(sender)?.id {
+      return (.notAddressed, "from: is “\(context.unit.organId)” itself")
+    }
     if !manifest.to.contains(where: { organ in
       organ.organId == context.unit.organId || own?.aliases.contains(organ.organId) == true
     }) {
@@ -189,9 +190,22 @@ package final class Judge: Sendable {
     content: Data?
   ) throws -> SignedStatus? {
     guard let id = RecordID(message.messageID) else { return nil }
+    let digest = context.hashing.sha256(content ?? message.body)
+    // A damaged copy says nothing about the document that is here already.
+    if let known = try context.store.incomingDocument(from: sender, id: id),
+      known.received != message.key, content == nil || known.manifestDigest == digest
+    {
+      return nil
+    }
     return try context.sign(
-      documentID: id, manifestDigest: context.hashing.sha256(content ?? message.body), to: sender,
-      code: .refused, reasonCode: outcome, note: detail)
+      documentID: id, manifestDigest: digest, to: sender, code: .refused, reasonCode: outcome,
+      note: detail)
+  }
+
+  private func checkVersion(_ message: UnjudgedMessage) throws(DocumentError) {
+    guard message.version == Envelope.version else {
+      throw DocumentError(.version, "congvan-version: is not \(Envelope.version)")
+    }
   }
 
   private func outcome(of error: DocumentError) -> OutcomeCode {
@@ -222,6 +236,7 @@ package final class Judge: Sendable {
     }
     let status: StatusStatement
     do {
+      try checkVersion(message)
       status = try StatusCodec.decode(content)
     } catch let error as DocumentError {
       return quarantine(outcome(of: error), error.reason)

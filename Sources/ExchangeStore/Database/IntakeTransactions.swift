@@ -61,8 +61,8 @@ extension Store {
   /// after this returned.
   ///
   /// A message that is known by (sender, message id, digest) is counted. What happens then depends
-  /// on how the first copy ended: accepted → its stored statuses are sent again; quarantined → it
-  /// is judged anew; otherwise nothing.
+  /// on how the first copy ended: accepted as a document → its stored statuses are sent again;
+  /// quarantined, a status, or a second copy of a document → it is judged anew; otherwise nothing.
   package func store(
     messages: [ReceivedMessage], pieces: [ReceivedPiece], at time: Timestamp
   ) throws {
@@ -195,23 +195,25 @@ extension Database {
       let known = try one(
         """
         UPDATE received SET duplicates = duplicates + 1
-        WHERE sender = ? AND messageID = ? AND bodySha256 = ? RETURNING key, state, document, body
+        WHERE sender = ? AND messageID = ? AND bodySha256 = ? RETURNING key, state, document
         """, [message.sender, message.messageID, message.bodyDigest.bytes])
     else { return }
     let key: Int64 = known["key"]
-    switch try known.incomingState("state") {
-    case .accepted:
+    let before = try known.incomingState("state")
+    switch before {
+    case .accepted where known["document"] != nil:
       try requeueStatuses(ofReceived: key, at: time)
-    case .quarantined where message.fault == nil:
+    case .accepted, .quarantined:
+      guard message.fault == nil else { return }
       try run(
         """
         UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
-          updatedAt = ? WHERE key = ?
+          receivedAt = ?, updatedAt = ?2 WHERE key = ?
         """, [message.body, time.microseconds, key])
       try record(
-        "received", key, document: known["document"], from: "quarantined", to: "received",
+        "received", key, document: known["document"], from: before.rawValue, to: "received",
         at: time, by: .daemon, cause: "arrived again")
-    case .quarantined, .received, .verified, .incomplete, .discarded: break
+    case .received, .verified, .incomplete, .discarded: break
     }
   }
 }

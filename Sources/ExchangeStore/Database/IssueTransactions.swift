@@ -29,8 +29,8 @@ extension Store {
       for document in documents {
         for content in document.contents { try database.insert(content, at: time) }
         let key = try database.insertDocument(
-          direction: "outgoing", manifest: document.manifest, digest: document.digest,
-          signed: document.signed, at: time)
+          direction: "outgoing", sender: document.manifest.from.organId.rawValue,
+          manifest: document.manifest, digest: document.digest, signed: document.signed, at: time)
         for organ in document.manifest.to {
           try database.run(
             """

@@ -215,10 +215,18 @@ extension Database {
     guard [.received, .verified, .incomplete].contains(state) else { return [] }
     var document: Int64? = row["document"]
 
-    func believe(_ manifest: Manifest, _ digest: SHA256Digest) throws {
-      guard document == nil else { return }
+    /// False when another message of the same batch brought a document with this id: the message
+    /// stays as it is and is judged again, knowing that one.
+    func believe(_ manifest: Manifest, _ digest: SHA256Digest) throws -> Bool {
+      guard document == nil else { return true }
+      let known = try one(
+        "SELECT 1 FROM document WHERE sender = ? AND id = ?",
+        [row["sender"] as String, manifest.documentID.rawValue])
+      guard known == nil else { return false }
       document = try insertDocument(
-        direction: "incoming", manifest: manifest, digest: digest, signed: row["body"], at: time)
+        direction: "incoming", sender: row["sender"], manifest: manifest, digest: digest,
+        signed: row["body"], at: time)
+      return true
     }
     /// The body is kept in the document from here on.
     func move(from: IncomingState, to: IncomingState, cause: String, detail: String?) throws {
@@ -234,7 +242,7 @@ extension Database {
 
     switch judgement.decision {
     case .accept(let manifest, let digest, let receipt):
-      try believe(manifest, digest)
+      guard try believe(manifest, digest) else { return [] }
       if state == .received {
         try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
       } else if state == .incomplete {
@@ -244,8 +252,7 @@ extension Database {
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
     case .wait(let manifest, let digest, let isArrived):
-      guard state == .received else { return [] }
-      try believe(manifest, digest)
+      guard state == .received, try believe(manifest, digest) else { return [] }
       try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
       if !isArrived {
         try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
@@ -283,21 +290,39 @@ extension Database {
       try record(
         "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
-      // A status that is known already comes again after a resend: it counts when nothing newer
-      // has come from that unit, so a stale copy changes nothing.
-      if let effect, try inserted != nil || isNewest(statement, about: about) {
+      // A status that is known already comes again after a resend, and then counts again.
+      if let effect, let about,
+        try inserted != nil || isStored(statement, signed: row["body"]),
+        try !isOvertaken(statement, about: about)
+      {
         try affect(delivery: effect.delivery, effect.to, at: time)
       }
     }
     return []
   }
 
-  private func isNewest(_ statement: StatusStatement, about document: Int64?) throws -> Bool {
+  /// True when these very bytes are in the log: only what can be shown later may have an effect.
+  private func isStored(_ statement: StatusStatement, signed: Data) throws -> Bool {
     try one(
+      "SELECT 1 FROM status WHERE fromUnit = ? AND id = ? AND signed = ?",
+      [statement.from.organId.rawValue, statement.statusID.rawValue, signed]) != nil
+  }
+
+  /// True when the unit has said the opposite since, by its own clock: statuses may arrive in any
+  /// order. What a program refused is one damaged copy, so only a person's refusal outweighs a proof
+  /// of arrival.
+  private func isOvertaken(_ statement: StatusStatement, about document: Int64) throws -> Bool {
+    let opposite =
+      statement.code.provesArrival
+      ? "status.code = '02' AND coalesce(status.reasonCode, 'REFUSED-BY-PERSON') = 'REFUSED-BY-PERSON'"
+      : "status.code IN ('01', '03', '04', '05', '06')"
+    return try one(
       """
-      SELECT id FROM status WHERE document = ? AND direction = 'received' AND fromUnit = ?
-      ORDER BY key DESC LIMIT 1
-      """, [document, statement.from.organId.rawValue])?["id"] == statement.statusID.rawValue
+      SELECT 1 FROM status JOIN status this ON this.fromUnit = status.fromUnit AND this.id = ?
+      WHERE status.document = ? AND status.direction = 'received' AND status.fromUnit = ?
+        AND (status.at, status.key) > (this.at, this.key) AND \(opposite)
+      """,
+      [statement.statusID.rawValue, document, statement.from.organId.rawValue]) != nil
   }
 
   /// Removes the rows of a content unless a document names it, and the sender's transfer of it.

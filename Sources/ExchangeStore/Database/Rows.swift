@@ -81,9 +81,11 @@ extension Database {
     try one("SELECT 1 FROM blob WHERE sha256 = ?", [digest.bytes]) != nil
   }
 
-  /// Stores the record and the attachments of a manifest; returns the document's key.
+  /// Stores the record and the attachments of a manifest; returns the document's key. `sender` is
+  /// whom the broker vouches for: the manifest may call the same unit by an alias.
   func insertDocument(
-    direction: String, manifest: Manifest, digest: SHA256Digest, signed: Data, at time: Timestamp
+    direction: String, sender: String, manifest: Manifest, digest: SHA256Digest, signed: Data,
+    at time: Timestamp
   ) throws -> Int64 {
     try run(
       """
@@ -92,7 +94,7 @@ extension Database {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """,
       [
-        direction, manifest.documentID.rawValue, manifest.from.organId.rawValue, digest.bytes,
+        direction, manifest.documentID.rawValue, sender, digest.bytes,
         signed, manifest.number.codeNumber, manifest.number.separator.rawValue,
         manifest.number.codeNotation, manifest.issuedDate.rawValue, manifest.typeName,
         manifest.subject, manifest.urgency.rawValue, time.microseconds,

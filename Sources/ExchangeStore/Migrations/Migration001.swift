@@ -42,7 +42,8 @@ enum Migration001 {
       ('incoming', 'verified', 'quarantined'),
       ('incoming', 'incomplete', 'accepted'), ('incoming', 'incomplete', 'quarantined'),
       ('incoming', 'incomplete', 'verified'),
-      ('incoming', 'quarantined', 'received'), ('incoming', 'quarantined', 'discarded');
+      ('incoming', 'quarantined', 'received'), ('incoming', 'quarantined', 'discarded'),
+      ('incoming', 'accepted', 'received');
 
     -- Content by digest: small content here, larger content as blobs/<2 digits>/<digest>.
     CREATE TABLE blob (

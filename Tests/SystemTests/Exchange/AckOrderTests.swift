@@ -40,7 +40,8 @@ extension Exchange {
 /// The judge of the trace itself has to notice what it is there for.
 @Suite struct AckTraceTests {
   private let sync = "7 fdatasync(9</n/congvan.db-wal>) = 0"
-  private let ack = #"7 sendto(5<TCP>, "\1\0\1\0\0\0\r\0<\0P\0\0\0\0\0\0\0\1"..., 21, 0, NULL, 0) = 21"#
+  private let ack =
+    #"7 sendto(5<TCP>, "\1\0\1\0\0\0\r\0<\0P\0\0\0\0\0\0\0\1"..., 21, 0, NULL, 0) = 21"#
 
   @Test func acceptsACommitBeforeEachAck() {
     let halves = "7 fdatasync(9</n/congvan.db-wal> <unfinished ...>\n7 <... fdatasync resumed>) = 0"

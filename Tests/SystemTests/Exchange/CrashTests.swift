@@ -24,7 +24,8 @@ extension Exchange {
       say("sent and killed after \(ContinuousClock.now - start)")
       try await withDaemons(nodes[0], nodes[1]) { _ in
         _ = try await eventually(within: .seconds(90), "500 receipts", every: .milliseconds(300)) {
-          let open = try await nodes[0].sql("SELECT count(*) FROM delivery WHERE state<>'delivered'")
+          let open = try await nodes[0].sql(
+            "SELECT count(*) FROM delivery WHERE state<>'delivered'")
           return open == "0" ? true : nil
         }
       }

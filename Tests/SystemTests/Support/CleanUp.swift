@@ -69,7 +69,8 @@ enum Places {
 
   /// The program, beside the test bundle that was built with it.
   static let congvan: String = {
-    let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    let bundle =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
     let beside = URL(filePath: bundle).deletingLastPathComponent().path + "/congvan"
     return FileManager.default.isExecutableFile(atPath: beside)
       ? beside : "\(root)/.build/debug/congvan"
