@@ -68,7 +68,9 @@ package enum IncomingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.received, .quarantined),
       (.verified, .accepted), (.verified, .incomplete), (.verified, .quarantined),
       (.incomplete, .accepted), (.incomplete, .quarantined), (.incomplete, .verified),
-      (.quarantined, .received), (.quarantined, .discarded), (.accepted, .received):
+      (.quarantined, .received), (.quarantined, .discarded),
+      // A status that comes again; the store refuses it for documents.
+      (.accepted, .received):
       true
     default: false
     }

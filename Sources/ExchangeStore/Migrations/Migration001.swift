@@ -149,6 +149,10 @@ enum Migration001 {
       WHEN NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM transition
         WHERE machine = 'incoming' AND fromState = OLD.state AND toState = NEW.state)
     BEGIN SELECT RAISE(ABORT, 'illegal transition of a received message'); END;
+    -- A status may be judged again when it comes again; an accepted document never is.
+    CREATE TRIGGER received_stays BEFORE UPDATE OF state ON received
+      WHEN OLD.state = 'accepted' AND OLD.document IS NOT NULL AND NEW.state <> OLD.state
+    BEGIN SELECT RAISE(ABORT, 'illegal transition of an accepted document'); END;
 
     -- Attachments longer than one piece on their way in: spool/<key>.part and which pieces it has.
     CREATE TABLE transfer (
