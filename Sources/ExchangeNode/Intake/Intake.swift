@@ -111,7 +111,8 @@ package final class Intake: DeliverySink {
       sender: message.assertedSender?.rawValue ?? ReceivedMessage.unassertedSender,
       messageID: message.envelope.messageID,
       bodyDigest: hashing.sha256(message.body ?? Data("\(message.bodySize)".utf8)),
-      type: message.envelope.type, version: message.envelope.version, body: body,
+      type: message.envelope.type, version: message.envelope.version, lane: message.lane,
+      body: body,
       size: Int64(clamping: message.bodySize), fault: outcome.map { ($0, detail) })
   }
 }

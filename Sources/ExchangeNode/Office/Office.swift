@@ -17,6 +17,8 @@ package struct OutgoingDraft: Sendable {
   package var dueDate: String?
   package var replyTo: String?
   package var secrecyMark: String?
+  /// When the deliveries end although no receipt came.
+  package var expiresAt: Timestamp?
 
   package init(
     files: [String], recipients: [String], number: String, date: String, typeName: String,
@@ -52,7 +54,8 @@ package struct Office: Sendable {
     id: RecordID, deliveries: [DeliverySummary]
   ) {
     let id = try context.store.files.keeping {
-      let issued = try prepare(draft)
+      var issued = try prepare(draft)
+      issued.expiresAt = draft.expiresAt
       try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
       return issued.manifest.documentID
     }
@@ -117,6 +120,9 @@ package struct Office: Sendable {
     guard !draft.files.isEmpty else { throw DocumentError(.attachmentMissing, "files: none given") }
     guard !draft.recipients.isEmpty else { throw DocumentError(.recipients, "to: no unit given") }
     let now = context.clock.now
+    if let expiry = draft.expiresAt, expiry <= now {
+      throw DocumentError(.date, "expires: \(expiry.shown) is over")
+    }
     let signer = try draft.signerName.map { name in
       SignerInfo(
         fullName: try text(name, "signer", 50),

@@ -10,6 +10,8 @@ package struct IssuedDocument: Sendable {
   /// CMS, DER: the bytes of every send and resend.
   package let signed: Data
   package let contents: [StoredContent]
+  /// When its deliveries end although no receipt came; nil for never.
+  package var expiresAt: Timestamp?
 
   package init(
     manifest: Manifest, digest: SHA256Digest, signed: Data, contents: [StoredContent]
@@ -34,11 +36,14 @@ extension Store {
         for organ in document.manifest.to {
           try database.run(
             """
-            INSERT INTO delivery (document, recipient, urgency, state, createdAt, updatedAt)
-            VALUES (?, ?, ?, 'queued', ?4, ?4)
+            INSERT INTO delivery (document, recipient, sequence, urgency, state, expiresAt,
+              createdAt, updatedAt)
+            VALUES (?1, ?2, (SELECT coalesce(max(sequence), 0) + 1 FROM delivery
+              WHERE recipient = ?2), ?3, 'queued', ?4, ?5, ?5)
             """,
             [
-              key, organ.organId.rawValue, document.manifest.urgency.rawValue, time.microseconds,
+              key, organ.organId.rawValue, document.manifest.urgency.rawValue,
+              document.expiresAt?.microseconds, time.microseconds,
             ])
           try database.record(
             "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
@@ -96,7 +101,8 @@ extension Store {
           // `progress` starts again: the receiver may have dropped altered pieces.
           try database.run(
             """
-            UPDATE delivery SET state = 'queued', progress = 0, failures = 0, failingSince = NULL,
+            UPDATE delivery SET state = 'queued', progress = 0, failures = 0,
+              failingFor = 0, failedAt = NULL, expiresAt = NULL,
               nextAt = NULL, updatedAt = ? WHERE key = ?
             """, [time.microseconds, key])
           try database.record(

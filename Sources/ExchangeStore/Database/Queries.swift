@@ -41,6 +41,7 @@ package struct DeliverySummary: Sendable {
   package let lastError: String?
   package let lastErrorText: String?
   package let nextAt: Timestamp?
+  package let expiresAt: Timestamp?
   package let createdAt: Timestamp
   package let publishedAt: Timestamp?
   package let finishedAt: Timestamp?
@@ -165,7 +166,8 @@ extension Store {
           key: row["key"], document: try row.recordID("documentID"), to: try row.unit("recipient"),
           state: try row.outgoingState("state"), status: row["status"], attempts: row["attempts"],
           lastError: row["lastError"], lastErrorText: row["lastErrorText"],
-          nextAt: row.optionalTime("nextAt"), createdAt: row.time("createdAt"),
+          nextAt: row.optionalTime("nextAt"), expiresAt: row.optionalTime("expiresAt"),
+          createdAt: row.time("createdAt"),
           publishedAt: row.optionalTime("publishedAt"),
           finishedAt: row.optionalTime("finishedAt"), updatedAt: row.time("updatedAt"))
       }
@@ -234,7 +236,7 @@ extension Store {
         """
         SELECT
           (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
-            + (SELECT count(*) FROM statusDelivery WHERE state IN ('queued', 'retrying')) AS unsent,
+            + (SELECT count(*) FROM notice WHERE state IN ('queued', 'retrying')) AS unsent,
           (SELECT count(*) FROM received WHERE state = 'received') AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed

@@ -10,7 +10,7 @@ extension DeliverySummary {
       "id": .string(id), "document": .string(document.rawValue), "to": .string(to.rawValue),
       "state": .string(state.rawValue), "status": .text(status),
       "attempts": .integer(Int64(attempts)), "lastError": .text(lastError),
-      "lastErrorText": .text(lastErrorText), "nextAt": .time(nextAt),
+      "lastErrorText": .text(lastErrorText), "nextAt": .time(nextAt), "expiresAt": .time(expiresAt),
       "createdAt": .time(createdAt), "publishedAt": .time(publishedAt),
       "deliveredAt": .time(finishedAt), "updatedAt": .time(updatedAt),
     ])
