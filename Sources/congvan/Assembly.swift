@@ -68,7 +68,10 @@ struct Assembly {
   }
 
   var limits: IntakeLimits {
-    get throws { IntakeLimits(documentBytes: try settings.documentBytes) }
+    get throws {
+      IntakeLimits(
+        documentBytes: try settings.documentBytes, freeBytes: try settings.freeBytes)
+    }
   }
 
   /// The person at the keyboard, as the operating system knows them.

@@ -47,6 +47,7 @@ struct Settings: Sendable {
     ("signing.pkcs12File", ""), ("signing.passphraseFile", ""),
     ("trust.anchorsFile", "ca.crt"), ("trust.crlFile", ""), ("trust.signingTimeWindowDays", "45"),
     ("directory.file", "directory.json"), ("limits.documentBytes", "1073741824"),
+    ("limits.freeBytes", "209715200"),
     ("retry.horizonHours", "72"), ("reconcile.intervalHours", "24"),
     ("reconcile.windowDays", "30"), ("log.level", "info"),
   ]
@@ -119,7 +120,9 @@ struct Settings: Sendable {
     return text
   }
 
-  private static func flatten(_ node: Yams.Node, _ path: String, into values: inout [String: String])
+  private static func flatten(
+    _ node: Yams.Node, _ path: String, into values: inout [String: String]
+  )
     throws
   {
     switch node {
@@ -136,7 +139,9 @@ struct Settings: Sendable {
 
   private func checkForms() throws {
     _ = try unit
-    _ = try (brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation)
+    _ = try (
+      brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
+    )
     _ = try (usesTLS, usesPassword)
     guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
     else {
@@ -179,6 +184,9 @@ struct Settings: Sendable {
   }
   var documentBytes: Int64 {
     get throws { Int64(try number("limits.documentBytes", 1...Int(WireLimits.documentBytes))) }
+  }
+  var freeBytes: Int64 {
+    get throws { Int64(try number("limits.freeBytes", 0...(1 << 50))) }
   }
   var signingTimeWindow: Duration {
     get throws { .seconds(86_400 * (try number("trust.signingTimeWindowDays", 1...3650))) }
@@ -267,6 +275,7 @@ struct Settings: Sendable {
 
     limits:
       documentBytes: 1073741824  # sum of a document's attachments, in and out
+      freeBytes: 209715200       # of the disk; below, messages stay in the queue
 
     retry:
       horizonHours: 72           # how long the broker may refuse before a person is asked

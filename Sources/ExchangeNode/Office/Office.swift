@@ -53,6 +53,7 @@ package struct Office: Sendable {
   package func send(_ draft: OutgoingDraft) throws -> (
     id: RecordID, deliveries: [DeliverySummary]
   ) {
+    try context.store.files.requireSpace(limits.freeBytes)
     let id = try context.store.files.keeping {
       var issued = try prepare(draft)
       issued.expiresAt = draft.expiresAt
