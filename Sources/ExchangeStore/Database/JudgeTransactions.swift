@@ -254,6 +254,10 @@ extension Database {
         try move(from: state, to: .verified, cause: "attachments arrived", detail: nil)
       }
       try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
+      for replaced in manifest.replaces {
+        try freeze(
+          document: replaced, of: manifest.from.organId, because: "replaced", at: time)
+      }
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
     case .wait(let manifest, let digest, let isArrived):
@@ -301,6 +305,10 @@ extension Database {
       try record(
         "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
+      if inserted != nil, effect == nil, about != nil, statement.code == .takeBack {
+        try freeze(
+          document: statement.documentID, of: statement.from.organId, because: "recalled", at: time)
+      }
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
         try inserted != nil || isStored(statement, signed: row["body"]),
