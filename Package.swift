@@ -47,7 +47,8 @@ let package = Package(
       ]),
     // What tests share. An ordinary target under Tests, so that Sources lists exactly what ships.
     .target(name: "ExchangeTestKit", dependencies: ["ExchangeCore"], path: "Tests/ExchangeTestKit"),
-    .testTarget(name: "ExchangeCoreTests", dependencies: ["ExchangeCore"]),
+    .testTarget(
+      name: "ExchangeCoreTests", dependencies: ["ExchangeCore", "ExchangeTestKit"]),
     .testTarget(
       name: "AMQPTransportTests",
       dependencies: ["AMQPTransport", "CRabbitMQ", "ExchangeCore", "ExchangeTestKit"]),
@@ -56,11 +57,14 @@ let package = Package(
       dependencies: ["DocumentSigning", "ExchangeCore", "ExchangeTestKit"]),
     .testTarget(
       name: "ExchangeStoreTests",
-      dependencies: ["ExchangeStore", "ExchangeCore", "DocumentSigning", "ExchangeTestKit"]),
+      dependencies: [
+        "ExchangeStore", "ExchangeCore", "DocumentSigning", "ExchangeTestKit", database,
+      ]),
     .testTarget(
       name: "ExchangeNodeTests",
       dependencies: [
         "ExchangeNode", "ExchangeStore", "ExchangeCore", "DocumentSigning", "ExchangeTestKit",
+        database, logging,
       ]),
     .testTarget(
       name: "SystemTests", dependencies: ["congvan", "ExchangeCore", "ExchangeTestKit"]),

@@ -90,10 +90,11 @@ import Testing
       #expect(!OutgoingState.cancelled.canBecome(state))
       #expect(!state.canBecome(.published) || [.queued, .retrying].contains(state))
     }
-    for state in IncomingState.allCases where state != .received {
-      #expect(!IncomingState.accepted.canBecome(state))
+    for state in IncomingState.allCases {
+      #expect(!IncomingState.discarded.canBecome(state))
+      #expect(!IncomingState.accepted.canBecome(state) || state == .received)
     }
-    for state in IncomingState.allCases where state != .accepted {
+    for state in IncomingState.allCases where state != .discarded {
       #expect(IncomingState.allCases.contains { state.canBecome($0) })
     }
   }

@@ -183,6 +183,7 @@ struct PublishSession: LinkSession {
   private mutating func handle(_ event: BrokerEvent) throws {
     switch event {
     case .ack(let tag, let multiple):
+      CrashPoint.confirmAfter.pass()
       settled(window.confirmed(tag: tag, multiple: multiple, accepted: true))
     case .nack(let tag, let multiple):
       settled(window.confirmed(tag: tag, multiple: multiple, accepted: false))

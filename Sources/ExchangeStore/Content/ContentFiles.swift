@@ -46,6 +46,20 @@ package struct ContentFiles: Sendable {
     for name in ["blobs", "spool", "tmp"] { try FileIO.makeFolder("\(folder)/\(name)") }
   }
 
+  // MARK: Space
+
+  /// Throws `.full` when the disk has less than `floor` bytes free: the queue is the safer place
+  /// then.
+  package func requireSpace(_ floor: Int64) throws(StoreError) {
+    var status = statvfs()
+    guard statvfs(root, &status) == 0 else { throw StoreError.system("statvfs", root) }
+    let free = Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+    guard free >= floor else {
+      throw StoreError(
+        .full, "\(root): \(free / 1_048_576) MB free, \(floor / 1_048_576) MB are kept free")
+    }
+  }
+
   // MARK: Guarding
 
   /// Runs `body`, which takes content in and commits its rows, while nobody removes content: a file
@@ -109,6 +123,7 @@ package struct ContentFiles: Sendable {
         try copy.write(data, at: offset)
         offset += Int64(data.count)
       }
+      CrashPoint.contentBeforeSync.pass()
       try copy.sync()
       let digest = hash.finish()
       try publish(temporary, as: digest)
@@ -127,6 +142,7 @@ package struct ContentFiles: Sendable {
     do {
       let file = try OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL)
       try file.write(data, at: 0)
+      CrashPoint.contentBeforeSync.pass()
       try file.sync()
     }
     try publish(temporary, as: digest)
@@ -148,8 +164,10 @@ package struct ContentFiles: Sendable {
     let isNew = FileIO.size(path) == nil
     let file = try OpenFile(path, O_WRONLY | O_CREAT)
     for piece in pieces { try file.write(piece.body, at: piece.offset) }
+    CrashPoint.spoolBeforeSync.pass()
     try file.sync()
     if isNew { try FileIO.syncFolder("\(root)/spool") }
+    CrashPoint.spoolAfterSync.pass()
   }
 
   /// Hashes a complete spool file; on a match it becomes the blob. False when the digest differs:
@@ -254,7 +272,9 @@ package struct ContentFiles: Sendable {
       try FileIO.makeFolder(folder)
       try FileIO.syncFolder("\(root)/blobs")
     }
+    CrashPoint.contentBeforeRename.pass()
     try FileIO.rename(path, to: blobPath(digest))
+    CrashPoint.contentAfterRename.pass()
     try FileIO.syncFolder(folder)
   }
 

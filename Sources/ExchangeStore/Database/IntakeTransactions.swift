@@ -10,6 +10,7 @@ package struct ReceivedMessage: Sendable {
   package let bodyDigest: SHA256Digest
   package let type: String
   package let version: Int64?
+  package let lane: Lane
   package let body: Data?
   package let size: Int64
   /// Set when it needs no judge: what is wrong can be seen from outside (no sender, too long).
@@ -19,13 +20,14 @@ package struct ReceivedMessage: Sendable {
 
   package init(
     sender: String, messageID: String, bodyDigest: SHA256Digest, type: String, version: Int64?,
-    body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
+    lane: Lane, body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
   ) {
     self.sender = sender
     self.messageID = messageID
     self.bodyDigest = bodyDigest
     self.type = type
     self.version = version
+    self.lane = lane
     self.body = body
     self.size = size
     self.fault = fault
@@ -70,7 +72,7 @@ extension Store {
     if parts { spoolLock.lock() }
     defer { if parts { spoolLock.unlock() } }
     if parts { try spool(pieces) }
-    try write { database in
+    try write((.intakeBeforeCommit, .intakeAfterCommit)) { database in
       for piece in pieces { try database.store(piece, at: time) }
       for message in messages { try database.store(message, at: time) }
     }
@@ -122,7 +124,7 @@ extension Store {
   /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
   /// digest said, and every piece has to come again.
   package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
-    try write { database in
+    try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
       if isIntact {
         try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
       } else {
@@ -176,13 +178,14 @@ extension Database {
     let state = message.fault == nil ? "received" : "quarantined"
     let inserted = try one(
       """
-      INSERT INTO received (sender, messageID, bodySha256, type, version, body, size, state,
-        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11)
+      INSERT INTO received (sender, messageID, bodySha256, type, version, lane, body, size, state,
+        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?12)
       ON CONFLICT DO NOTHING RETURNING key
       """,
       [
         message.sender, message.messageID, message.bodyDigest.bytes, message.type,
-        message.version, message.body, message.size, state, message.fault?.outcome.rawValue,
+        message.version, message.lane.rawValue, message.body, message.size, state,
+        message.fault?.outcome.rawValue,
         message.fault?.detail, time.microseconds,
       ])
     if let inserted {
@@ -213,7 +216,7 @@ extension Database {
       try record(
         "received", key, document: known["document"], from: before.rawValue, to: "received",
         at: time, by: .daemon, cause: "arrived again")
-    case .received, .verified, .incomplete: break
+    case .received, .verified, .incomplete, .discarded: break
     }
   }
 }

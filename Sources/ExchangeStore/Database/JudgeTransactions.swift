@@ -58,6 +58,10 @@ package struct Judgement: Sendable {
       spoiled: [SHA256Digest] = [])
     /// A status of another unit, with what it means for our delivery.
     case status(StatusStatement, about: Int64?, effect: (delivery: Int64, to: DeliveryEffect)?)
+    /// A tally, with the messages whose statuses its sender lacks and our answer.
+    case tally(Tally, owed: [Int64], answer: SignedAnswer)
+    /// The answer to a tally of ours, from `sender`.
+    case tallyAnswer(TallyAnswer, from: UnitID)
   }
 
   package let message: Int64
@@ -88,6 +92,7 @@ package enum DeliveryEffect: Sendable, Hashable {
 }
 
 extension Store {
+  /// The express lane first: statuses and urgent documents do not wait for a backlog.
   package func unjudged(limit: Int) throws -> [UnjudgedMessage] {
     try messages(where: "received.state = 'received'", limit: limit)
   }
@@ -112,7 +117,7 @@ extension Store {
         SELECT received.key, received.sender, messageID, type, version, receivedAt,
           received.document, coalesce(body, document.signed, x'') AS body
         FROM received LEFT JOIN document ON document.key = received.document
-        WHERE \(condition) ORDER BY received.key LIMIT ?
+        WHERE \(condition) ORDER BY received.lane, received.key LIMIT ?
         """, [limit]
       ).map { row in
         UnjudgedMessage(
@@ -183,7 +188,7 @@ extension Store {
   /// refusal. A message that changed state meanwhile (a person acted) is left alone.
   package func apply(_ judgements: [Judgement], at time: Timestamp) throws {
     guard !judgements.isEmpty else { return }
-    let discarded = try write { database in
+    let discarded = try write((.judgeBeforeCommit, .judgeAfterCommit)) { database in
       try judgements.flatMap { try database.apply($0, at: time) }
     }
     guard !discarded.isEmpty else { return }
@@ -217,10 +222,18 @@ extension Database {
     guard [.received, .verified, .incomplete].contains(state) else { return [] }
     var document: Int64? = row["document"]
 
-    func believe(_ manifest: Manifest, _ digest: SHA256Digest) throws {
-      guard document == nil else { return }
+    /// False when another message of the same batch brought a document with this id: the message
+    /// stays as it is and is judged again, knowing that one.
+    func believe(_ manifest: Manifest, _ digest: SHA256Digest) throws -> Bool {
+      guard document == nil else { return true }
+      let known = try one(
+        "SELECT 1 FROM document WHERE sender = ? AND id = ?",
+        [row["sender"] as String, manifest.documentID.rawValue])
+      guard known == nil else { return false }
       document = try insertDocument(
-        direction: "incoming", manifest: manifest, digest: digest, signed: row["body"], at: time)
+        direction: "incoming", sender: row["sender"], manifest: manifest, digest: digest,
+        signed: row["body"], at: time)
+      return true
     }
     /// The body is kept in the document from here on.
     func move(from: IncomingState, to: IncomingState, cause: String, detail: String?) throws {
@@ -236,18 +249,21 @@ extension Database {
 
     switch judgement.decision {
     case .accept(let manifest, let digest, let receipt):
-      try believe(manifest, digest)
+      guard try believe(manifest, digest) else { return [] }
       if state == .received {
         try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
       } else if state == .incomplete {
         try move(from: state, to: .verified, cause: "attachments arrived", detail: nil)
       }
       try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
+      for replaced in manifest.replaces {
+        try freeze(
+          document: replaced, of: manifest.from.organId, because: "replaced", at: time)
+      }
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
     case .wait(let manifest, let digest, let isArrived):
-      guard state == .received else { return [] }
-      try believe(manifest, digest)
+      guard state == .received, try believe(manifest, digest) else { return [] }
       try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
       if !isArrived {
         try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
@@ -275,6 +291,12 @@ extension Database {
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
       return try discard.map { try removeUnused($0, from: sender) }
+    case .tally(let tally, let owed, let answer):
+      try self.answer(tally, owed: owed, with: answer, at: time)
+      try finish(key, from: state, cause: "tally answered", evidence: judgement.evidence, at: time)
+    case .tallyAnswer(let answer, let sender):
+      try settle(answer, from: sender, at: time)
+      try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence, at: time)
     case .status(let statement, let about, let effect):
       let inserted = try insertStatus(
         statement, direction: "received", signed: row["body"], document: about, received: nil,
@@ -285,21 +307,55 @@ extension Database {
       try record(
         "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
-      // A status that is known already comes again after a resend: it counts when nothing newer
-      // has come from that unit, so a stale copy changes nothing.
-      if let effect, try inserted != nil || isNewest(statement, about: about) {
+      if inserted != nil, effect == nil, about != nil, statement.code == .takeBack {
+        try freeze(
+          document: statement.documentID, of: statement.from.organId, because: "recalled", at: time)
+      }
+      // A status that is known already comes again after a resend, and then counts again.
+      if let effect, let about,
+        try inserted != nil || isStored(statement, signed: row["body"]),
+        try !isOvertaken(statement, about: about)
+      {
         try affect(delivery: effect.delivery, effect.to, at: time)
       }
     }
     return []
   }
 
-  private func isNewest(_ statement: StatusStatement, about document: Int64?) throws -> Bool {
+  /// Ends the judging of a message that is no document.
+  private func finish(
+    _ key: Int64, from state: IncomingState, cause: String, evidence: String?, at time: Timestamp
+  ) throws {
+    try run(
+      "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
+      [time.microseconds, key])
+    try record(
+      "received", key, document: nil, from: state.rawValue, to: "accepted", at: time, by: .daemon,
+      cause: cause, detail: evidence)
+  }
+
+  /// True when these very bytes are in the log: only what can be shown later may have an effect.
+  private func isStored(_ statement: StatusStatement, signed: Data) throws -> Bool {
     try one(
+      "SELECT 1 FROM status WHERE fromUnit = ? AND id = ? AND signed = ?",
+      [statement.from.organId.rawValue, statement.statusID.rawValue, signed]) != nil
+  }
+
+  /// True when the unit has said the opposite since, by its own clock: statuses may arrive in any
+  /// order. What a program refused is one damaged copy, so only a person's refusal outweighs a proof
+  /// of arrival.
+  private func isOvertaken(_ statement: StatusStatement, about document: Int64) throws -> Bool {
+    let opposite =
+      statement.code.provesArrival
+      ? "status.code = '02' AND coalesce(status.reasonCode, 'REFUSED-BY-PERSON') = 'REFUSED-BY-PERSON'"
+      : "status.code IN ('01', '03', '04', '05', '06')"
+    return try one(
       """
-      SELECT id FROM status WHERE document = ? AND direction = 'received' AND fromUnit = ?
-      ORDER BY key DESC LIMIT 1
-      """, [document, statement.from.organId.rawValue])?["id"] == statement.statusID.rawValue
+      SELECT 1 FROM status JOIN status this ON this.fromUnit = status.fromUnit AND this.id = ?
+      WHERE status.document = ? AND status.direction = 'received' AND status.fromUnit = ?
+        AND (status.at, status.key) > (this.at, this.key) AND \(opposite)
+      """,
+      [statement.statusID.rawValue, document, statement.from.organId.rawValue]) != nil
   }
 
   /// Removes the rows of a content unless a document names it, and the sender's transfer of it.
@@ -342,7 +398,7 @@ extension Database {
     if let before {
       try run(
         """
-        UPDATE statusDelivery SET state = 'queued', nextAt = NULL, updatedAt = ?
+        UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
         WHERE status = ? AND state <> 'queued'
         """, [time.microseconds, before["key"] as Int64])
     } else {

@@ -15,6 +15,8 @@ package struct DocumentSummary: Sendable {
   package let subject: String
   package let urgency: Urgency
   package let createdAt: Timestamp
+  /// `recalled` or `replaced` by its sender, or nil.
+  package let frozen: String?
   package let attachments: [Attachment]
 }
 
@@ -41,6 +43,7 @@ package struct DeliverySummary: Sendable {
   package let lastError: String?
   package let lastErrorText: String?
   package let nextAt: Timestamp?
+  package let expiresAt: Timestamp?
   package let createdAt: Timestamp
   package let publishedAt: Timestamp?
   package let finishedAt: Timestamp?
@@ -71,19 +74,12 @@ package struct HistoryEntry: Sendable {
   package let detail: String?
 }
 
-/// A message that was not believed, or broke a rule.
-package struct QuarantinedMessage: Sendable {
-  package let key: Int64
-  /// The broker-asserted sender, or `?`.
-  package let sender: String
-  package let messageID: String
-  package let type: String
-  /// Outcome code.
-  package let outcome: String
-  package let detail: String?
-  package let size: Int64
-  package let duplicates: Int
-  package let receivedAt: Timestamp
+extension HistoryEntry {
+  init(_ row: Row) {
+    self.init(
+      at: row.time("at"), subject: row["subject"], unit: row["recipient"], from: row["fromState"],
+      to: row["toState"], actor: row["actor"], cause: row["cause"], detail: row["detail"])
+  }
 }
 
 /// Which deliveries a list or a resend is about; every criterion narrows.
@@ -172,11 +168,21 @@ extension Store {
           key: row["key"], document: try row.recordID("documentID"), to: try row.unit("recipient"),
           state: try row.outgoingState("state"), status: row["status"], attempts: row["attempts"],
           lastError: row["lastError"], lastErrorText: row["lastErrorText"],
-          nextAt: row.optionalTime("nextAt"), createdAt: row.time("createdAt"),
+          nextAt: row.optionalTime("nextAt"), expiresAt: row.optionalTime("expiresAt"),
+          createdAt: row.time("createdAt"),
           publishedAt: row.optionalTime("publishedAt"),
           finishedAt: row.optionalTime("finishedAt"), updatedAt: row.time("updatedAt"))
       }
     }
+  }
+
+  /// SHA-256 of a document's manifest.
+  package func manifestDigest(document: Int64) throws -> SHA256Digest {
+    let row = try read {
+      try $0.one("SELECT manifestSha256 FROM document WHERE key = ?", [document])
+    }
+    guard let row else { throw StoreError(.notFound, "document \(document)") }
+    return try row.digest("manifestSha256")
   }
 
   package func statuses(document: Int64) throws -> [StatusSummary] {
@@ -201,12 +207,7 @@ extension Store {
           (SELECT key FROM received WHERE document = ?1))
         ORDER BY h.key
         """, [document]
-      ).map { row in
-        HistoryEntry(
-          at: row.time("at"), subject: row["subject"], unit: row["recipient"],
-          from: row["fromState"], to: row["toState"], actor: row["actor"], cause: row["cause"],
-          detail: row["detail"])
-      }
+      ).map(HistoryEntry.init)
     }
   }
 
@@ -238,20 +239,6 @@ extension Store {
     }
   }
 
-  /// Messages in quarantine, newest first.
-  package func quarantined(limit: Int) throws -> [QuarantinedMessage] {
-    try read { database in
-      try database.all(
-        "SELECT * FROM received WHERE state = 'quarantined' ORDER BY key DESC LIMIT ?", [limit]
-      ).map { row in
-        QuarantinedMessage(
-          key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
-          outcome: row["outcome"], detail: row["detail"], size: row["size"],
-          duplicates: row["duplicates"], receivedAt: row.time("receivedAt"))
-      }
-    }
-  }
-
   /// Counts that say whether anything is in motion, for `--until-idle` and for people.
   package func openWork() throws -> (unsent: Int, unjudged: Int, awaitingReceipt: Int, failed: Int)
   {
@@ -260,7 +247,7 @@ extension Store {
         """
         SELECT
           (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
-            + (SELECT count(*) FROM statusDelivery WHERE state IN ('queued', 'retrying')) AS unsent,
+            + (SELECT count(*) FROM notice WHERE state IN ('queued', 'retrying')) AS unsent,
           (SELECT count(*) FROM received WHERE state = 'received') AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
@@ -298,7 +285,7 @@ extension Database {
       number: number + separator + notation, codeNumber: number, codeNotation: notation,
       issuedDate: row["issuedDate"], typeName: row["typeName"], subject: row["subject"],
       urgency: try row.urgency("urgency"), createdAt: row.time("createdAt"),
-      attachments: attachments)
+      frozen: row["frozen"], attachments: attachments)
   }
 
   fileprivate func incoming(_ row: Row) throws -> IncomingSummary {

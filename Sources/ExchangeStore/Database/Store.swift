@@ -67,8 +67,20 @@ package final class Store: Sendable {
 
   /// One transaction; committed with an fsync when this returns. Throws `StoreError`, or what `body`
   /// throws.
-  func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
-    do { return try pool.write(body) } catch let error as DatabaseError { throw StoreError(error) }
+  func write<Value>(
+    _ around: (before: CrashPoint, after: CrashPoint)? = nil, _ body: (Database) throws -> Value
+  ) throws -> Value {
+    do {
+      let value = try pool.write { database in
+        let value = try body(database)
+        around?.before.pass()
+        return value
+      }
+      around?.after.pass()
+      return value
+    } catch let error as DatabaseError {
+      throw StoreError(error)
+    }
   }
 
   /// One consistent view. Throws as `write`.

@@ -1,0 +1,38 @@
+import ExchangeCore
+import ExchangeNode
+import ExchangeTestKit
+import Foundation
+
+/// A PDF of `size` bytes with content of its own.
+func pdf(_ mark: String, size: Int = 200) -> Data {
+  var data = Data("%PDF-1.7\n\(mark)\n".utf8)
+  var random = SeededRandom(
+    seed: UInt64(truncatingIfNeeded: size)
+      &+ mark.utf8.reduce(7) {
+        ($0 &* 31) &+ UInt64($1)
+      })
+  if data.count < size { data.append(random.bytes(size - data.count)) }
+  return data
+}
+
+/// A draft that is right in every respect.
+func draft(_ files: [String], to recipients: [Organ], number: String = "159/QĐ-LĐLĐ")
+  -> OutgoingDraft
+{
+  OutgoingDraft(
+    files: files, recipients: recipients.map(\.organId.rawValue), number: number,
+    date: "2026-09-21", typeName: "Quyết định", subject: "V/v tổ chức hội nghị cán bộ")
+}
+
+extension TestNode {
+  /// Issues a document with one PDF of `size` bytes.
+  @discardableResult
+  func send(
+    _ mark: String = "một", size: Int = 200, to recipients: [Organ], urgency: Urgency = .normal
+  ) throws -> RecordID {
+    let path = try folder.write(pdf(mark, size: size), as: "\(UUID().uuidString).pdf")
+    var draft = draft([path], to: recipients)
+    draft.urgency = urgency
+    return try office.send(draft).id
+  }
+}

@@ -1,0 +1,241 @@
+import DocumentSigning
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import ExchangeTestKit
+import Foundation
+import Testing
+
+/// One hostile message per outcome code. Each is stored, judged, answered where the document can be
+/// named, and never believed.
+@Suite struct JudgeTests {
+  typealias Make = @Sendable (Hostile) throws -> [InboundMessage]
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    let name: String
+    let code: OutcomeCode
+    /// A refusal goes out.
+    let isAnswered: Bool
+    let make: Make
+
+    init(_ name: String, _ code: OutcomeCode, isAnswered: Bool = true, _ make: @escaping Make) {
+      (self.name, self.code, self.isAnswered, self.make) = (name, code, isAnswered, make)
+    }
+
+    /// A valid document but for `change`.
+    static func changed(
+      _ name: String, _ code: OutcomeCode,
+      _ change: @escaping @Sendable (Hostile, inout [String: Any]) -> Void
+    ) -> Case {
+      Case(name, code) { hostile in
+        hostile.pieces()
+          + [hostile.message(body: try hostile.document { change(hostile, &$0) })]
+      }
+    }
+
+    var testDescription: String { name }
+  }
+
+  static let cases: [Case] = [
+    Case("no CMS", OutcomeCode(.notSigned)) { [$0.message(body: Data("xin chào".utf8))] },
+    Case("empty body", OutcomeCode(.notSigned)) { [$0.message(body: Data())] },
+    Case("CMS of something else", .malformed) {
+      [$0.message(body: try $0.sign(Data("a letter, not a manifest".utf8)))]
+    },
+    Case("a status as a document", .malformed) { hostile in
+      let status = try hostile.status("01", about: hostile.documentID, digest: hostile.digest)
+      return [hostile.message(body: status.body)]
+    },
+    Case("signed by another unit", OutcomeCode(.notThisUnit)) {
+      [$0.message(body: try $0.document(signedBy: Province.gamma))]
+    },
+    Case("signed by nobody in the directory", OutcomeCode(.unknownSigner)) {
+      [$0.message(body: try $0.document(signedBy: Province.delta))]
+    },
+    Case("altered content", OutcomeCode(.altered)) { hostile in
+      var body = try hostile.document()
+      guard let place = body.firstRange(of: Data("CV-CĐCS".utf8)) else { return [] }
+      body[place.lowerBound] = UInt8(ascii: "X")
+      return [hostile.message(body: body)]
+    },
+    Case("something behind the CMS", OutcomeCode(.badProfile)) {
+      [$0.message(body: try $0.document() + Data("thêm".utf8))]
+    },
+    Case("signed in the future", OutcomeCode(.signedInFuture)) { hostile in
+      hostile.clock.advance(by: .seconds(3600))
+      let body = try hostile.document()
+      hostile.clock.advance(by: .seconds(-3600))
+      return [hostile.message(body: body)]
+    },
+    Case("sender outside the directory", .unknownSender, isAnswered: false) {
+      [$0.message(sender: Province.delta.organId, body: try $0.document())]
+    },
+    Case("broker does not vouch", .senderMismatch, isAnswered: false) {
+      [$0.message(sender: .some(nil), body: try $0.document())]
+    },
+    Case("unknown type", .messageKind, isAnswered: false) {
+      [$0.message(type: "congvan.telegram", body: try $0.document())]
+    },
+    Case("version in the header", .version) {
+      [$0.message(version: 2, body: try $0.document())]
+    },
+    Case("no version in the header", .version) {
+      [$0.message(version: nil, body: try $0.document())]
+    },
+    .changed("version in the manifest", .version) { $1["version"] = 2 },
+    .changed("another unit in from", .senderMismatch) {
+      $1["from"] = ["organId": Province.gamma.organId.rawValue]
+    },
+    .changed("not addressed", .notAddressed) {
+      $1["to"] = [["organId": Province.gamma.organId.rawValue]]
+    },
+    .changed("message-id of another document", .rule) {
+      $1["documentId"] = RecordID(at: $0.clock.now).rawValue
+    },
+    .changed("member missing", .malformed) { $1["subject"] = nil },
+    .changed("wrong type", .malformed) { $1["priority"] = "khẩn" },
+    .changed("subject too long", .rule) { $1["subject"] = String(repeating: "đ", count: 501) },
+    .changed("10 GB", .tooLarge) {
+      $1["attachments"] = [$0.attachment("a.pdf", size: 10_000_000_000)]
+    },
+    .changed("more than this unit takes", .tooLarge) {
+      $1["attachments"] = [$0.attachment("a.pdf", size: 1_073_741_825)]
+    },
+    .changed("101 attachments", .tooLarge) { hostile, json in
+      json["attachments"] = (0..<101).map { hostile.attachment("\($0).pdf", size: 10) }
+    },
+    .changed("a path as a file name", .rule) {
+      $1["attachments"] = [$0.attachment("../../.ssh/authorized_keys", size: $0.content.count)]
+    },
+    .changed("extension contradicts content", .attachmentFormat) {
+      $1["attachments"] = [$0.attachment("anh.png", size: $0.content.count)]
+    },
+    .changed("an executable", .attachmentFormat) {
+      $1["attachments"] = [$0.attachment("setup.exe", size: $0.content.count)]
+    },
+    .changed("secrecy", .dieu5) { $1["secrecyMark"] = "Mật" },
+    Case("altered attachment", .attachmentAltered) { hostile in
+      hostile.pieces(pdf("khác"), digest: hostile.digest)
+        + [hostile.message(body: try hostile.document())]
+    },
+    Case("body over the limit", .tooLarge, isAnswered: false) { hostile in
+      [
+        InboundMessage(
+          assertedSender: hostile.from.organId, lane: .ordinary, redelivered: false,
+          envelope: Envelope(
+            type: MessageKind.document.rawValue, messageID: hostile.documentID.rawValue),
+          body: nil, bodySize: 5_000_000)
+      ]
+    },
+    Case("piece with a wrong length", .pieceMalformed, isAnswered: false) { hostile in
+      [
+        InboundMessage(
+          assertedSender: hostile.from.organId, lane: .ordinary, redelivered: false,
+          envelope: Envelope(
+            type: MessageKind.piece.rawValue, messageID: "\(hostile.digest)/0",
+            piece: PieceAddress(sha256: hostile.digest, offset: 0, size: 17)),
+          body: Data(count: 18), bodySize: 18)
+      ]
+    },
+    Case("piece without headers", .pieceMalformed, isAnswered: false) {
+      [$0.message(.piece, id: "\($0.digest)/0", body: Data(count: 18))]
+    },
+    Case("piece of a unit outside the directory", .unknownSender, isAnswered: false) {
+      [$0.message(.piece, sender: Province.delta.organId, body: Data(count: 18))]
+    },
+    Case("piece of a larger file than this unit takes", .tooLarge, isAnswered: false) { hostile in
+      let piece = Int(WireLimits.pieceBytes)
+      return [
+        InboundMessage(
+          assertedSender: hostile.from.organId, lane: .ordinary, redelivered: false,
+          envelope: Envelope(
+            type: MessageKind.piece.rawValue, messageID: "\(hostile.digest)/0",
+            piece: PieceAddress(sha256: hostile.digest, offset: 0, size: 4 << 30)),
+          body: Data(count: piece), bodySize: UInt64(piece))
+      ]
+    },
+    Case("status about nothing", .statusUnmatched, isAnswered: false) { hostile in
+      let status = try hostile.status(
+        "01", about: RecordID(at: hostile.clock.now), digest: hostile.digest)
+      return [hostile.message(.status, id: status.id.rawValue, body: status.body)]
+    },
+    Case("status in another unit's name", .senderMismatch, isAnswered: false) { hostile in
+      let status = try Hostile(from: Province.gamma, to: hostile.to, clock: hostile.clock)
+        .status("01", about: hostile.documentID, digest: hostile.digest)
+      return [
+        hostile.message(.status, id: status.id.rawValue, body: try hostile.resign(status.body))
+      ]
+    },
+    Case("status without a signature", OutcomeCode(.notSigned), isAnswered: false) {
+      [$0.message(.status, body: Data("{}".utf8))]
+    },
+    Case("status that is no status", .malformed, isAnswered: false) {
+      [$0.message(.status, body: try $0.document())]
+    },
+    Case("status of a newer version", .version, isAnswered: false) { hostile in
+      let status = try hostile.status("01", about: hostile.documentID, digest: hostile.digest)
+      return [hostile.message(.status, id: status.id.rawValue, version: 2, body: status.body)]
+    },
+  ]
+
+  @Test(arguments: cases)
+  func hostileMessageIsQuarantined(_ test: Case) throws {
+    let node = try TestNode(Province.alpha)
+    let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    let messages = try test.make(hostile)
+    try #require(!messages.isEmpty)
+    try node.intake.store(messages)
+    try node.settle()
+    #expect(try node.verdicts() == ["quarantined \(test.code)"])
+    #expect(try node.answers() == (test.isAnswered ? ["02 \(test.code)"] : []))
+    #expect(try node.count("document") == 0)
+    #expect(try node.store.quarantined(limit: 10).map(\.outcome) == [test.code.rawValue])
+
+    // The refusal went once; the same message again brings the same stored bytes again.
+    let broker = FakeBroker()
+    try broker.publish(from: node.relay, as: node.id)
+    try node.intake.store(messages)
+    try node.settle()
+    #expect(try node.answers() == (test.isAnswered ? ["02 \(test.code)"] : []))
+    try broker.publish(from: node.relay, as: node.id)
+    let sent = broker.published.map(\.message.body)
+    #expect(sent.count == (test.isAnswered ? 2 : 0))
+    #expect(Set(sent).count == (test.isAnswered ? 1 : 0))
+    #expect(try node.verdicts() == ["quarantined \(test.code)"])
+  }
+
+  /// Every code that the exchange itself gives is in the table above or in a test named here.
+  @Test func everyOutcomeCodeIsReached() {
+    let elsewhere: [OutcomeCode] = [
+      .conflict,  // DuplicateTests
+      .refusedByPerson,  // OfficeTests
+    ]
+    // Those of certificates are reached in DocumentSigningTests.
+    let ofCertificates: [OutcomeCode] = [
+      SignatureProblem.notYetValid, .expired, .revoked, .untrustedChain,
+    ].map(OutcomeCode.init)
+    let reached = Self.cases.map(\.code) + elsewhere + ofCertificates
+    #expect(Set(reached) == Set(OutcomeCode.all))
+  }
+
+  @Test func theUntouchedExampleIsAccepted() throws {
+    let node = try TestNode(Province.alpha)
+    let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    try node.intake.store(hostile.pieces() + [hostile.message(body: hostile.document())])
+    try node.settle()
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["01"])
+  }
+}
+
+extension Hostile {
+  /// The content of `signed`, signed by this sender.
+  func resign(_ signed: Data) throws -> Data {
+    let verdict = try Province.shared.get().verifier.verify(
+      signed, from: from.organId, arrivedAt: clock.now)
+    switch verdict {
+    case .valid(let content, _): return try sign(content)
+    case .invalid(_, _, let content): return try sign(content ?? Data())
+    }
+  }
+}

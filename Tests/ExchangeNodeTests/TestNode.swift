@@ -1,0 +1,118 @@
+import DocumentSigning
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import ExchangeTestKit
+import Foundation
+import GRDB
+import Logging
+
+/// A unit's node without threads: a test moves each of its parts itself.
+final class TestNode: Sendable {
+  let organ: Organ
+  let clock: ManualClock
+  let context: NodeContext
+  let relay: Relay
+  let judge: Judge
+  let intake: Intake
+  let office: Office
+  let folder: TemporaryFolder
+
+  var id: UnitID { organ.organId }
+  var store: Store { context.store }
+
+  init(
+    _ organ: Organ, clock: ManualClock = ManualClock(), limits: IntakeLimits = IntakeLimits(),
+    policy: RetryPolicy = RetryPolicy(), directory: Directory? = nil
+  ) throws {
+    let province = try Province.shared.get()
+    let directory = directory ?? province.directory
+    self.organ = organ
+    self.clock = clock
+    folder = try TemporaryFolder()
+    context = NodeContext(
+      unit: organ,
+      store: try Store(folder: folder.url.path, hashing: OpenSSLHashing(), create: true),
+      signer: try province.signer(organ), verifier: province.verifier, hashing: OpenSSLHashing(),
+      directory: FixedDirectory(directory), clock: clock)
+    let log = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+    relay = Relay(store: context.store, clock: clock, policy: policy, log: log)
+    judge = Judge(context: context, limits: limits, log: log)
+    intake = Intake(
+      store: context.store, hashing: OpenSSLHashing(), clock: clock, limits: limits,
+      isKnown: { directory.unit($0) != nil }, events: Quiet())
+    office = Office(context: context, actor: Actor("văn thư"), limits: limits)
+  }
+
+  private struct Quiet: IntakeEvents {
+    func stored(hasMessages: Bool, hasPieces: Bool) {}
+    func connectionChanged(_ state: LinkState) {}
+    func wentIdle() {}
+  }
+
+  /// Judges and assembles until nothing changes any more. A bound, because a loop is a bug.
+  func settle() throws {
+    for _ in 0..<1000 {
+      let judged = try judge.step(ripe: true)
+      if try judge.assemble() == 0, judged == 0 { return }
+    }
+    throw Stuck(what: "the judge of \(id) never ends")
+  }
+
+  struct Stuck: Error { let what: String }
+
+  // MARK: Looking inside
+
+  /// Reads the database through a second connection.
+  func query(_ sql: String) throws -> [Row] {
+    var configuration = Configuration()
+    configuration.readonly = true
+    let queue = try DatabaseQueue(
+      path: folder.path(Store.fileName), configuration: configuration)
+    return try queue.read { try Row.fetchAll($0, sql: sql) }
+  }
+
+  /// First column of every row, as text.
+  func texts(_ sql: String) throws -> [String] { try query(sql).map { $0[0] ?? "NULL" } }
+
+  func numbers(_ sql: String) throws -> [Int] { try query(sql).map { $0[0] } }
+
+  func count(_ table: String, _ condition: String = "1") throws -> Int {
+    try query("SELECT count(*) AS n FROM \(table) WHERE \(condition)")[0]["n"]
+  }
+
+  /// State and outcome of every received message, in order of arrival.
+  func verdicts() throws -> [String] {
+    try query("SELECT state, outcome FROM received ORDER BY key").map { row in
+      let outcome: String? = row["outcome"]
+      return [row["state"], outcome].compactMap { $0 }.joined(separator: " ")
+    }
+  }
+
+  /// Codes of the statuses that this unit sent, in order.
+  func answers() throws -> [String] {
+    try query("SELECT code, reasonCode FROM status WHERE direction = 'sent' ORDER BY key").map {
+      row in
+      let reason: String? = row["reasonCode"]
+      return [row["code"], reason].compactMap { $0 }.joined(separator: " ")
+    }
+  }
+
+  func deliveries() throws -> [DeliverySummary] { try store.deliveries(DeliveryFilter()) }
+}
+
+/// Carries everything between nodes until nothing moves. Returns when all queues are empty.
+func exchange(_ nodes: [TestNode], through broker: FakeBroker) throws {
+  for _ in 0..<1000 {
+    var moved = 0
+    for node in nodes { moved += try broker.publish(from: node.relay, as: node.id) }
+    for node in nodes {
+      for lane in Lane.allCases {
+        moved += try broker.deliver(.init(node.id, lane), into: node.intake)
+      }
+      try node.settle()
+    }
+    if moved == 0 { return }
+  }
+  throw TestNode.Stuck(what: "messages go round and round")
+}
