@@ -222,6 +222,19 @@ import Testing
     #expect(try node.relay.isIdle())
   }
 
+  /// What a failed call had claimed is not claimed: nobody has a token for it.
+  @Test func aFailedCallClaimsNothing() throws {
+    let beta = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    try node.intake.store(beta.pieces() + [beta.message(body: beta.document())])
+    try node.settle()
+    try node.send(to: other)
+    try node.change("UPDATE delivery SET recipient = '#'")
+    #expect(throws: StoreError(.corrupt, "")) { try take(10) }
+    try node.change("UPDATE delivery SET recipient = '\(Province.beta.organId)'")
+    let messages = try take(10)
+    #expect(messages.map(\.envelope.kind) == [.status, .piece, .document])
+  }
+
   @Test func aReceiptMayOvertakeTheConfirm() throws {
     let id = try node.send(to: other)
     let messages = try take(10)
@@ -240,6 +253,11 @@ import Testing
 }
 
 extension TestNode {
+  /// Changes the database behind the node's back.
+  func change(_ sql: String) throws {
+    try DatabaseQueue(path: folder.path(Store.fileName)).write { try $0.execute(sql: sql) }
+  }
+
   /// Runs `body` while every write of one kind to a table fails, as on a full disk.
   func withTrouble(_ operation: String, on table: String, _ body: () throws -> Void) throws {
     let queue = try DatabaseQueue(path: folder.path(Store.fileName))

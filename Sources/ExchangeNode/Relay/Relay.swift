@@ -73,11 +73,14 @@ package final class Relay: PublishSource {
     return try state.withLock { state in
       var batch: [OutboundMessage] = []
       var room = bytes
-      try takeStatuses(&state, count: count, room: &room, now: now, into: &batch)
-      try claimDeliveries(&state, now: now)
-      try takePieces(&state, count: count, room: &room, into: &batch)
+      // On a copy: had a step thrown, nobody would have the tokens of what was claimed before it.
+      var claimed = state
+      try takeStatuses(&claimed, count: count, room: &room, now: now, into: &batch)
+      try claimDeliveries(&claimed, now: now)
+      try takePieces(&claimed, count: count, room: &room, into: &batch)
       // With nothing in flight nobody would settle what failed here.
-      if batch.isEmpty { try commit(&state, statuses: [], now: now) }
+      if batch.isEmpty { try commit(&claimed, statuses: [], now: now) }
+      state = claimed
       return batch
     }
   }
