@@ -66,7 +66,7 @@ package final class Intake: DeliverySink {
     case message(ReceivedMessage)
     case piece(ReceivedPiece)
     case part(ContentFiles.SpoolName, sender: UnitID, PieceAddress, body: Data)
-    /// A piece of content that is here already.
+    /// A piece that is here already, or its content.
     case known
   }
 
@@ -93,14 +93,14 @@ package final class Intake: DeliverySink {
     guard address.size <= limits.documentBytes else {
       return .message(received(message, .tooLarge, "an attachment of \(address.size) bytes"))
     }
-    if try store.has(address.sha256) { return .known }
+    if try store.has(address, from: sender) { return .known }
     if address.size == Int64(body.count) {
       guard hashing.sha256(body) == address.sha256 else {
         return .piece(.spoiled(sender: sender, sha256: address.sha256))
       }
       return .piece(.whole(try store.files.ingest(body, digest: address.sha256)))
     }
-    guard try store.pendingBytes(from: sender) <= limits.pendingBytes else {
+    guard try store.hasRoom(for: address, from: sender, limit: limits.pendingBytes) else {
       return .message(received(message, .tooLarge, "too many unfinished transfers of “\(sender)”"))
     }
     let name = store.files.spoolName(sender: sender, sha256: address.sha256, size: address.size)

@@ -43,17 +43,32 @@ package enum ReceivedPiece: Sendable {
 }
 
 extension Store {
-  /// True when the content is here already: its pieces need not be stored again.
-  package func has(_ digest: SHA256Digest) throws -> Bool {
-    try pool.read { try $0.hasBlob(digest) }
+  /// True when the piece need not be stored: its content is here, or this very piece from this
+  /// sender. Its bytes are then never written again, so nothing changes under the assembler.
+  package func has(_ piece: PieceAddress, from sender: UnitID) throws -> Bool {
+    try pool.read { database in
+      if try database.hasBlob(piece.sha256) { return true }
+      return try database.one(
+        """
+        SELECT 1 FROM piece JOIN transfer ON transfer.key = piece.transfer
+        WHERE sender = ? AND sha256 = ? AND size = ? AND position = ?
+        """,
+        [
+          sender.rawValue, piece.sha256.bytes, piece.size, piece.offset / WireLimits.pieceBytes,
+        ]) != nil
+    }
   }
 
-  /// Which positions of a transfer are stored already, and how much is pending from the sender.
-  package func pendingBytes(from sender: UnitID) throws -> Int64 {
+  /// True when the piece belongs to a transfer that is under way, or when the unfinished transfers
+  /// of the sender leave room for another one.
+  package func hasRoom(for piece: PieceAddress, from sender: UnitID, limit: Int64) throws -> Bool {
     try pool.read { database in
-      try database.one(
-        "SELECT coalesce(sum(size), 0) AS total FROM transfer WHERE sender = ?", [sender.rawValue])?[
-          "total"] ?? 0
+      let transfers = try database.one(
+        """
+        SELECT coalesce(sum(size), 0) <= ? OR coalesce(max(sha256 = ? AND size = ?), 0) AS fits
+        FROM transfer WHERE sender = ?
+        """, [limit, piece.sha256.bytes, piece.size, sender.rawValue])
+      return transfers?["fits"] ?? true
     }
   }
 
@@ -94,6 +109,7 @@ extension Store {
     try pool.write { database in
       if isIntact {
         try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
+        try database.run("DELETE FROM spoiled WHERE sha256 = ?", [transfer.sha256.bytes])
       } else {
         try database.spoil(transfer.sender, transfer.sha256, at: time)
       }
@@ -174,14 +190,7 @@ extension Database {
       try requeueStatuses(ofReceived: key, at: time)
     case .accepted, .quarantined:
       guard message.fault == nil else { return }
-      try run(
-        """
-        UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
-          receivedAt = ?, updatedAt = ?2 WHERE key = ?
-        """, [message.body, time.microseconds, key])
-      try record(
-        "received", key, document: known["document"], from: before.rawValue, to: "received",
-        at: time, by: .daemon, cause: "arrived again")
+      try judgeAnew(key, from: before, document: known["document"], body: message.body, at: time)
     case .received, .verified, .incomplete: break
     }
   }
