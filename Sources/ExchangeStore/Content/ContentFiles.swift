@@ -173,6 +173,9 @@ package struct ContentFiles: Sendable {
   /// Removes the file of a content whose row is gone.
   package func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
 
+  /// Removes the spool file of a transfer whose row is gone.
+  package func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
+
   /// Removes temporary files, and blob and spool files that no row knows, when they are older than
   /// an hour: leftovers of a crash between writing a file and committing its row.
   package func sweep(isKnownBlob: (SHA256Digest) throws -> Bool, knownSpool: Set<String>) throws {

@@ -184,13 +184,24 @@ extension Store {
     let discarded = try pool.write { database in
       try judgements.flatMap { try database.apply($0, at: time) }
     }
-    for digest in discarded { files.remove(digest) }
+    for content in discarded {
+      switch content {
+      case .blob(let digest): files.remove(digest)
+      case .transfer(let sender, let digest, let size):
+        files.remove(files.spoolName(sender: sender, sha256: digest, size: size))
+      }
+    }
   }
 }
 
+/// A content whose rows are gone and whose file must go too.
+private enum Discarded {
+  case blob(SHA256Digest)
+  case transfer(sender: UnitID, SHA256Digest, size: Int64)
+}
+
 extension Database {
-  /// Returns the digests of contents whose rows are gone and whose files must go too.
-  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [SHA256Digest] {
+  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [Discarded] {
     let key = judgement.message
     guard
       let row = try one("SELECT state, sender, document, body FROM received WHERE key = ?", [key])
@@ -259,7 +270,7 @@ extension Database {
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail, at: time)
       if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
-      return try discard.filter { try removeUnused($0) }
+      return try discard.flatMap { try removeUnused($0, from: try row.unit("sender")) }
     case .status(let statement, let about, let effect):
       let inserted = try insertStatus(
         statement, direction: "received", signed: row["body"], document: about, received: nil,
@@ -305,15 +316,19 @@ extension Database {
       [statement.statusID.rawValue, document, statement.from.organId.rawValue]) != nil
   }
 
-  /// Removes a content that no document names. True when it is gone.
-  private func removeUnused(_ digest: SHA256Digest) throws -> Bool {
-    try run("DELETE FROM transfer WHERE sha256 = ?", [digest.bytes])
-    try run(
+  /// Removes a content that no document names, and what of it was still coming from `sender`.
+  private func removeUnused(_ digest: SHA256Digest, from sender: UnitID) throws -> [Discarded] {
+    var discarded = try all(
+      "DELETE FROM transfer WHERE sender = ? AND sha256 = ? RETURNING size",
+      [sender.rawValue, digest.bytes]
+    ).map { Discarded.transfer(sender: sender, digest, size: $0["size"]) }
+    let blob = try one(
       """
       DELETE FROM blob WHERE sha256 = ?1
-        AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
+        AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1) RETURNING 1
       """, [digest.bytes])
-    return try !hasBlob(digest)
+    if blob != nil { discarded.append(.blob(digest)) }
+    return discarded
   }
 
   private func quarantine(
