@@ -28,8 +28,10 @@ package final class Node: Sendable {
   private let relay: Relay
   private let judge: Judge
   private let links: LinkWatch
-  /// Content came since the judge last looked at documents that wait for attachments.
-  private let hasFreshContent = Atomic(true)
+  /// How often content came, and up to which of those times the judge has looked at all documents
+  /// that wait for attachments.
+  private let contentCount = Atomic(1)
+  private let judgedCount = Atomic(0)
 
   package init(
     context: NodeContext, transport: any DocumentTransport, options: Options, log: Logger
@@ -57,11 +59,11 @@ package final class Node: Sendable {
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
     let group = ServiceGroup(
       configuration: .init(
-        services: services().map { service in
+        services: [
           .init(
-            service: service, successTerminationBehavior: .gracefullyShutdownGroup,
-            failureTerminationBehavior: .gracefullyShutdownGroup)
-        },
+            service: ThreadsService(stop: stop, loops: loops()),
+            successTerminationBehavior: .gracefullyShutdownGroup)
+        ],
         gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: log))
     try await group.run()
     try context.store.checkpoint()
@@ -70,16 +72,14 @@ package final class Node: Sendable {
   }
 
   /// All of them listen to one stop signal. What a loop leaves undone is in the database.
-  private func services() -> [any Service] {
-    var services: [any Service] = [
-      ThreadService(name: "publisher", stop: stop) { [self] in
-        transport.publish(from: relay, until: stop)
-      },
-      ThreadService(name: "judge", stop: stop) { [self] in judging() },
-      ThreadService(name: "assembler", stop: stop) { [self] in assembling() },
+  private func loops() -> [ThreadsService.Loop] {
+    var loops: [ThreadsService.Loop] = [
+      .init(name: "publisher") { [self] in transport.publish(from: relay, until: stop) },
+      .init(name: "judge") { [self] in judging() },
+      .init(name: "assembler") { [self] in assembling() },
     ]
-    services += Lane.allCases.map { lane in
-      ThreadService(name: "consumer \(lane)", stop: stop) { [self] in
+    loops += Lane.allCases.map { lane in
+      .init(name: "consumer \(lane)") { [self] in
         let intake = Intake(
           store: context.store, hashing: context.hashing, clock: context.clock,
           limits: options.limits,
@@ -89,24 +89,21 @@ package final class Node: Sendable {
       }
     }
     if options.untilIdle {
-      services.append(ThreadService(name: "idle watch", stop: stop) { [self] in waitForIdle() })
+      loops.append(.init(name: "idle watch") { [self] in waitForIdle() })
     }
-    return services
+    return loops
   }
 
   // MARK: Loops
 
   private func judging() {
     loop(judgeBell, name: "judge") { [self] in
-      let isFresh = hasFreshContent.exchange(false, ordering: .acquiringAndReleasing)
-      do {
-        let count = try judge.step(ripe: isFresh)
-        if count > 0 { stop.wake() }
-        return count > 0
-      } catch {
-        if isFresh { hasFreshContent.store(true, ordering: .releasing) }
-        throw error
-      }
+      let content = contentCount.load(ordering: .acquiring)
+      let count = try judge.step(ripe: content != judgedCount.load(ordering: .relaxed))
+      // One step takes a batch: only one that finds nothing has seen them all.
+      if count == 0 { judgedCount.store(content, ordering: .releasing) }
+      if count > 0 { stop.wake() }
+      return count > 0
     }
   }
 
@@ -119,7 +116,7 @@ package final class Node: Sendable {
   }
 
   private func contentArrived() {
-    hasFreshContent.store(true, ordering: .releasing)
+    contentCount.add(1, ordering: .acquiringAndReleasing)
     judgeBell.ring()
   }
 
@@ -152,6 +149,7 @@ package final class Node: Sendable {
   private func isStill() throws -> Bool {
     try relay.isIdle() && context.store.openWork().unjudged == 0
       && context.store.completeTransfers().isEmpty
+      && contentCount.load(ordering: .acquiring) == judgedCount.load(ordering: .acquiring)
   }
 
   private struct LaneEvents: IntakeEvents {

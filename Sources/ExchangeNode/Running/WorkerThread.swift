@@ -3,30 +3,48 @@ import Foundation
 import ServiceLifecycle
 import Synchronization
 
-/// Runs blocking work on a thread of its own as a service: the cooperative pool is never blocked.
+/// Runs blocking loops, each on a thread of its own, as one service: the cooperative pool is never
+/// blocked.
 ///
-/// `body` returns soon after `stop` was requested; the service ends when it has returned.
-struct ThreadService: Service {
-  let name: String
+/// They listen to one stop signal and end together, which separate services of a group may not: it
+/// stops them one by one and takes every other end for a failure. When one returns, all are stopped.
+struct ThreadsService: Service {
+  struct Loop: Sendable {
+    let name: String
+    /// Returns soon after `stop` was requested.
+    let body: @Sendable () -> Void
+  }
+
   let stop: StopSignal
-  let body: @Sendable () -> Void
+  let loops: [Loop]
 
   func run() async throws {
     await withGracefulShutdownHandler {
       await withTaskCancellationHandler {
-        await withCheckedContinuation { continuation in
-          let thread = Thread {
-            body()
-            continuation.resume()
+        await withTaskGroup { group in
+          for loop in loops {
+            group.addTask {
+              await Self.runOnThread(loop)
+              stop.request()
+            }
           }
-          thread.name = name
-          thread.start()
         }
       } onCancel: {
         stop.request()
       }
     } onGracefulShutdown: {
       stop.request()
+    }
+  }
+
+  private static func runOnThread(_ loop: Loop) async {
+    await withCheckedContinuation { continuation in
+      let thread = Thread {
+        loop.body()
+        continuation.resume()
+      }
+      thread.name = loop.name
+      thread.start()
     }
   }
 }

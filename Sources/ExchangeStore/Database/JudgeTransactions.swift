@@ -63,6 +63,8 @@ package struct Judgement: Sendable {
   /// Who signed, for the history.
   package let evidence: String?
 
+  package var isWaiting: Bool { if case .wait = decision { true } else { false } }
+
   package init(message: Int64, decision: Decision, evidence: String? = nil) {
     self.message = message
     self.decision = decision
