@@ -37,7 +37,7 @@ let package = Package(
         "ExchangeCore", "ExchangeStore", lifecycle, logging,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
-    .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ", logging]),
+    .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ"]),
     .executableTarget(
       name: "congvan",
       dependencies: [
@@ -49,6 +49,9 @@ let package = Package(
     .target(name: "ExchangeTestKit", dependencies: ["ExchangeCore"], path: "Tests/ExchangeTestKit"),
     .testTarget(
       name: "ExchangeCoreTests", dependencies: ["ExchangeCore", "ExchangeTestKit"]),
+    .testTarget(
+      name: "AMQPTransportTests",
+      dependencies: ["AMQPTransport", "CRabbitMQ", "ExchangeCore", "ExchangeTestKit"]),
     .testTarget(
       name: "DocumentSigningTests",
       dependencies: ["DocumentSigning", "ExchangeCore", "ExchangeTestKit"]),

@@ -24,6 +24,7 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
     /// The private key of `certificateFile`, unencrypted.
     package var keyFile: String?
 
+    /// Paths of PEM files; nothing is read yet.
     package init(caFile: String, certificateFile: String? = nil, keyFile: String? = nil) {
       self.caFile = caFile
       self.certificateFile = certificateFile
@@ -31,11 +32,15 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
     }
   }
 
+  /// A DNS name; an address only without TLS.
   package var host: String
+  /// 5672 for plain TCP and 5671 for TLS, by custom.
   package var port: Int
+  /// The broker's virtual host; `/` is RabbitMQ's default.
   package var vhost: String
   /// The unit, which is also the name of the broker's user and the `user-id` of every message.
   package var user: UnitID
+  /// Kept out of every description.
   package var authentication: Authentication
   /// Nil: plain TCP.
   package var tls: TLS?
@@ -63,6 +68,7 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
   /// How long a queue must have been quiet before `DeliverySink.wentIdle` is called.
   package var quietTime = Duration.milliseconds(500)
 
+  /// Everything else has a default that suits a unit behind an ordinary Internet line.
   package init(
     host: String, port: Int, vhost: String = "/", user: UnitID, authentication: Authentication,
     tls: TLS? = nil

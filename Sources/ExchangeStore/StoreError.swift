@@ -1,4 +1,5 @@
 package import ExchangeCore
+import GRDB
 
 /// Why the node's database or blob folder could not be used.
 package typealias StoreError = Failure<StoreErrorCode>
@@ -10,6 +11,9 @@ package enum StoreErrorCode: String, FailureCode {
   case newer = "STORE-NEWER"
   case corrupt = "STORE-CORRUPT"
   case locked = "NODE-ALREADY-RUNNING"
+  case full = "STORE-DISK-FULL"
+  case readOnly = "STORE-READ-ONLY"
+  case busy = "STORE-BUSY"
   case fileSystem = "STORE-FILE-SYSTEM"
   case contentMissing = "STORE-CONTENT-MISSING"
   case illegalTransition = "STORE-ILLEGAL-TRANSITION"
@@ -24,11 +28,31 @@ package enum StoreErrorCode: String, FailureCode {
     case .newer: "Run the version of congvan that last used this folder, or a newer one."
     case .corrupt: "Stop the node, keep the folder, and restore the last backup."
     case .locked: "Only one daemon may run on a folder; stop the other one first."
+    case .full: "Free disk space; nothing is lost, the node goes on by itself."
+    case .readOnly: "Make the node's folder and its disk writable for this user."
+    case .busy: "Another process keeps the database locked; try again."
     case .fileSystem: "Check free space and permissions of the node's folder."
     case .contentMissing: "Restore the blobs folder from the backup that belongs to the database."
     case .illegalTransition: "Look at the current state with: congvan show ID"
     case .notFound: "List what there is with: congvan outbox, congvan inbox"
     case .ambiguous: "Give more characters of the id."
     }
+  }
+}
+
+extension StoreError {
+  /// A failure of SQLite, without the values that were bound.
+  init(_ error: DatabaseError) {
+    let message = error.message ?? "no message"
+    let kind: StoreErrorCode =
+      switch error.resultCode {
+      case .SQLITE_FULL: .full
+      case .SQLITE_READONLY, .SQLITE_PERM: .readOnly
+      case .SQLITE_BUSY, .SQLITE_LOCKED: .busy
+      case .SQLITE_CORRUPT, .SQLITE_NOTADB: .corrupt
+      case .SQLITE_CONSTRAINT where message.contains("illegal transition"): .illegalTransition
+      default: .unusable
+      }
+    self.init(kind, "database: \(message) (\(error.extendedResultCode.rawValue))")
   }
 }

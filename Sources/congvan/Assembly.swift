@@ -67,7 +67,9 @@ struct Assembly {
     Office(context: try context(), actor: Self.actor, limits: try limits)
   }
 
-  var limits: IntakeLimits { get throws { IntakeLimits(documentBytes: try settings.documentBytes) } }
+  var limits: IntakeLimits {
+    get throws { IntakeLimits(documentBytes: try settings.documentBytes) }
+  }
 
   /// The person at the keyboard, as the operating system knows them.
   static var actor: Actor {
@@ -116,6 +118,7 @@ struct Assembly {
     var options = Node.Options()
     options.limits = try limits
     options.policy.horizon = try settings.horizon
+    options.steward = try settings.reconciliation
     options.untilIdle = untilIdle
     return Node(
       context: try context(log: log),

@@ -27,6 +27,7 @@ struct CongvanCommand: AsyncParsableCommand {
       InitCommand.self, NodeCommand.self, SendCommand.self, OutboxCommand.self, InboxCommand.self,
       DeliveriesCommand.self, ShowCommand.self, ExportCommand.self, VerifyCommand.self,
       RefuseCommand.self, ResendCommand.self, UnitsCommand.self, QuarantineCommand.self,
+      ReconcileCommand.self,
       BrokerCommand.self, ConfigCommand.self, BenchCommand.self,
     ])
 }

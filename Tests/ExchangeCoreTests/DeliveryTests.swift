@@ -10,7 +10,9 @@ import Testing
   @Test func aPlanListsEveryPieceOnceAndTheManifestLast() throws {
     let piece = WireLimits.pieceBytes
     let sizes: [Int64] = [1, piece, piece + 1, 5 * piece - 7]
-    let files = try sizes.enumerated().map { (sha256: try digest(UInt8($0.offset)), size: $0.element) }
+    let files = try sizes.enumerated().map {
+      (sha256: try digest(UInt8($0.offset)), size: $0.element)
+    }
     let plan = DeliveryPlan(attachments: files + [files[0]])
     #expect(plan.count == 1 + 1 + 2 + 5 + 1)
     var bytes: [SHA256Digest: Int64] = [:]
@@ -52,7 +54,8 @@ import Testing
       }
     }
     let late = (0..<2000).map { _ in backoff.delay(afterFailure: 60, using: &random).seconds }
-    #expect((1500...2100).contains(late.reduce(0, +) / 2000), "full jitter: the mean is half the cap")
+    #expect(
+      (1500...2100).contains(late.reduce(0, +) / 2000), "full jitter: the mean is half the cap")
   }
 
   @Test func decisionsFollowTheKindOfAnswer() {
@@ -70,7 +73,8 @@ import Testing
     }
     guard case .suspend("BROKER-NO-ROUTE", _) = decide(.returned(code: 312, text: ""), hours: 72),
       case .suspend("BROKER-REJECTED", _) = decide(.rejected, hours: 73),
-      case .suspend("BROKER-REFUSED-403", "no access") = decide(.refused(code: 403, text: "no access"))
+      case .suspend("BROKER-REFUSED-403", "no access") = decide(
+        .refused(code: 403, text: "no access"))
     else {
       Issue.record("past the horizon, or when waiting cannot help, a person is asked")
       return
@@ -86,8 +90,11 @@ import Testing
       #expect(!OutgoingState.cancelled.canBecome(state))
       #expect(!state.canBecome(.published) || [.queued, .retrying].contains(state))
     }
-    for state in IncomingState.allCases { #expect(!IncomingState.accepted.canBecome(state)) }
-    for state in IncomingState.allCases where state != .accepted {
+    for state in IncomingState.allCases {
+      #expect(!IncomingState.discarded.canBecome(state))
+      #expect(!IncomingState.accepted.canBecome(state) || state == .received)
+    }
+    for state in IncomingState.allCases where state != .discarded {
       #expect(IncomingState.allCases.contains { state.canBecome($0) })
     }
   }

@@ -19,7 +19,9 @@ import Testing
   }
 
   /// “Quyết định”, “Liên đoàn lao động” in TCVN3 and VNI as they look in Unicode.
-  @Test(arguments: ["QuyÕt ®Þnh", "Liªn ®oµn lao ®éng", "Quyeát ñònh soá möôøi", "CÔNG ÑOAØN VIEÄT NAM"])
+  @Test(arguments: [
+    "QuyÕt ®Þnh", "Liªn ®oµn lao ®éng", "Quyeát ñònh soá möôøi", "CÔNG ÑOAØN VIEÄT NAM",
+  ])
   func oldEncodingsAreRecognised(_ text: String) {
     #expect(throws: DocumentError(.encoding, "")) {
       try TextRules.checkEncoding(text, field: "subject")
@@ -54,10 +56,14 @@ import Testing
     ("a.pdf", "%PDF-1.7 …", "application/pdf"), ("A.PDF", "\u{FEFF}%PDF-1.4", "application/pdf"),
     ("a.txt", "xin chào", "text/plain"), ("a.xml", "\n<edXML/>", "application/xml"),
     ("a.zip", "PK\u{3}\u{4}…", "application/zip"),
-    ("a.docx", "PK\u{3}\u{4}…word/document.xml",
-      "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-    ("a.odt", "PK\u{3}\u{4}…mimetypeapplication/vnd.oasis.opendocument.text",
-      "application/vnd.oasis.opendocument.text"),
+    (
+      "a.docx", "PK\u{3}\u{4}…word/document.xml",
+      "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    ),
+    (
+      "a.odt", "PK\u{3}\u{4}…mimetypeapplication/vnd.oasis.opendocument.text",
+      "application/vnd.oasis.opendocument.text"
+    ),
   ])
   func formats(_ name: String, _ content: String, _ expected: String) throws {
     let bytes = Data(content.utf8)

@@ -96,7 +96,8 @@ private final class FaultyWorld {
         resent += try node.office.resend(ids: [], filter: failed, reason: "gửi lại", dryRun: false)
           .count
       }
-      if try resent == 0 && nodes.allSatisfy({ try $0.relay.isIdle() && $0.store.nextRetry() == nil })
+      if try resent == 0
+        && nodes.allSatisfy({ try $0.relay.isIdle() && $0.store.nextRetry() == nil })
       {
         return
       }

@@ -162,7 +162,9 @@ import Testing
     Case("status in another unit's name", .senderMismatch, isAnswered: false) { hostile in
       let status = try Hostile(from: Province.gamma, to: hostile.to, clock: hostile.clock)
         .status("01", about: hostile.documentID, digest: hostile.digest)
-      return [hostile.message(.status, id: status.id.rawValue, body: try hostile.resign(status.body))]
+      return [
+        hostile.message(.status, id: status.id.rawValue, body: try hostile.resign(status.body))
+      ]
     },
     Case("status without a signature", OutcomeCode(.notSigned), isAnswered: false) {
       [$0.message(.status, body: Data("{}".utf8))]

@@ -18,7 +18,8 @@ enum BrokerSocket {
       }
     guard let socket else { throw AMQPError(.unreachable, "no memory for a socket") }
     var limit = settings.connectTimeout.timeValue
-    let status = amqp_socket_open_noblock(socket, settings.host, Int32(clamping: settings.port), &limit)
+    let status = amqp_socket_open_noblock(
+      socket, settings.host, Int32(clamping: settings.port), &limit)
     guard status == 0 else { throw ReplyErrors.opening(status: status, settings: settings) }
     tune(amqp_get_sockfd(handle.state), settings: settings)
   }
@@ -68,7 +69,8 @@ enum BrokerSocket {
   /// that the peer does not take (RFC 5482): without it a write into a dead line lasts until the
   /// kernel gives up after about a quarter of an hour. Failure is harmless: the watchdog remains.
   private static func tune(_ socket: Int32, settings: BrokerSettings) {
-    set(socket, TCP_USER_TIMEOUT, Int32(clamping: settings.callTimeout.wholeNanoseconds / 1_000_000))
+    let milliseconds = settings.callTimeout.wholeNanoseconds / 1_000_000
+    set(socket, TCP_USER_TIMEOUT, Int32(clamping: milliseconds))
     set(socket, TCP_KEEPIDLE, Int32(clamping: max(1, settings.heartbeatSeconds)))
     set(socket, TCP_KEEPINTVL, Int32(clamping: max(1, settings.heartbeatSeconds / 3)))
   }

@@ -61,8 +61,10 @@ extension BrokerConnection {
   /// Acknowledges everything up to `tag`. Says nothing about success: on a channel that the broker
   /// has closed it returns OK too, so the answer is that no close follows.
   borrowing func acknowledge(upTo tag: UInt64) throws(AMQPError) {
+    CrashPoint.ackBefore.pass()
     let status = call { amqp_basic_ack($0, FrameInterpreter.channel, tag, 1) }
     try check(status: status, doing: "acknowledging")
+    CrashPoint.ackAfter.pass()
   }
 }
 
@@ -70,6 +72,8 @@ extension BrokerConnection {
 func withBytes<Result>(_ text: String, _ body: (amqp_bytes_t) -> Result) -> Result {
   var text = text
   return text.withUTF8 { bytes in
-    body(amqp_bytes_t(len: bytes.count, bytes: UnsafeMutableRawPointer(mutating: bytes.baseAddress)))
+    body(
+      amqp_bytes_t(
+        len: bytes.count, bytes: UnsafeMutableRawPointer(mutating: bytes.baseAddress)))
   }
 }

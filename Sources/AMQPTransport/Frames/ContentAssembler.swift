@@ -66,10 +66,10 @@ struct ContentAssembler {
     guard case .body(let kind, let properties, let size, let received) = expecting else {
       throw Self.misplaced("a content body")
     }
-    let total = received + UInt64(bytes.count)
-    guard total <= size else {
+    guard UInt64(bytes.count) <= size - received else {
       throw AMQPError(.protocol, "the broker sent more of a body than it announced")
     }
+    let total = received + UInt64(bytes.count)
     if case .delivery = kind, size <= WireLimits.bodyBytes {
       body.append(contentsOf: bytes)
     }

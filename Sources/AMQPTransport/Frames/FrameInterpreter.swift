@@ -34,6 +34,9 @@ struct FrameInterpreter {
         MessageProperties(raw), size: frame.payload.properties.body_size)
     case AMQP_FRAME_BODY where frame.channel == Self.channel:
       return try assembler.fragment(frame.payload.body_fragment.lent)
+    // Normally the library keeps these to itself, but those that it reads while a write is stuck
+    // (amqp_try_recv) come out of its queue like any other frame.
+    case AMQP_FRAME_HEARTBEAT: return nil
     default:
       throw AMQPError(.protocol, "the broker sent a frame of type \(frame.frame_type)")
     }

@@ -2,7 +2,9 @@ import CRabbitMQ
 
 extension amqp_bytes_t {
   /// The bytes, lent: valid only until the library's buffers are released.
-  var lent: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : len) }
+  var lent: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : len)
+  }
 
   /// A copy as text; ill-formed UTF-8 is repaired. For names and reasons, never for identifiers.
   var text: String { String(decoding: lent, as: UTF8.self) }

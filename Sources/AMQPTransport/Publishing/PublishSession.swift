@@ -31,7 +31,8 @@ struct PublishSession: LinkSession {
   private var stopAt: UInt64?
 
   init(
-    source: any PublishSource, settings: BrokerSettings, clock: any WallClock, until stop: StopSignal
+    source: any PublishSource, settings: BrokerSettings, clock: any WallClock,
+    until stop: StopSignal
   ) {
     self.source = source
     self.stop = stop
@@ -182,6 +183,7 @@ struct PublishSession: LinkSession {
   private mutating func handle(_ event: BrokerEvent) throws {
     switch event {
     case .ack(let tag, let multiple):
+      CrashPoint.confirmAfter.pass()
       settled(window.confirmed(tag: tag, multiple: multiple, accepted: true))
     case .nack(let tag, let multiple):
       settled(window.confirmed(tag: tag, multiple: multiple, accepted: false))

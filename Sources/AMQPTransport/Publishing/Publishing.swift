@@ -8,6 +8,7 @@ extension BrokerConnection {
   borrowing func publish(_ message: OutboundMessage) throws(AMQPError) {
     let writing = MessageWriting(message, sender: settings.user)
     let extra = Duration.seconds(message.body.count / max(1, settings.slowestBytesPerSecond))
+    CrashPoint.publishBefore.pass()
     let status = call(extra: extra) { state in
       writing.withLibraryValues { exchange, routingKey, properties, body in
         amqp_basic_publish(
@@ -15,6 +16,7 @@ extension BrokerConnection {
       }
     }
     try check(status: status, doing: "publishing")
+    CrashPoint.publishAfter.pass()
   }
 }
 

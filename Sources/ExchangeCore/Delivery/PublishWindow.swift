@@ -5,15 +5,16 @@
 /// `basic.return` has no tag and precedes the ack of its message, so it is matched by message id
 /// and routing key (RabbitMQ guide, Publisher Confirms).
 package struct PublishWindow: Sendable {
-  package struct Entry: Sendable, Hashable {
-    package let tag: UInt64
-    package let token: UInt64
-    package let messageID: String
-    package let routingKey: String
-    package let bytes: Int
+  private struct Entry {
+    let token: UInt64
+    let messageID: String
+    let routingKey: String
+    let bytes: Int
+    /// `basic.return` has been seen; the ack that follows is only its echo.
     var returned: PublishOutcome?
   }
 
+  /// The caller's token and what the broker said about it; exactly once per message.
   package typealias Settled = (token: UInt64, outcome: PublishOutcome)
 
   private var entries: [UInt64: Entry] = [:]
@@ -21,26 +22,34 @@ package struct PublishWindow: Sendable {
   private var order: [UInt64] = []
   private var orderStart = 0
   private var nextTag: UInt64 = 1
+  /// Sum of the open messages' bodies, in bytes.
   package private(set) var bytes = 0
 
+  /// Messages that may be open at once.
   package let maximumCount: Int
+  /// Bytes that may be open at once; one larger message may be open alone.
   package let maximumBytes: Int
 
+  /// An empty window of a fresh channel, whose first message gets tag 1.
   package init(maximumCount: Int, maximumBytes: Int) {
     self.maximumCount = maximumCount
     self.maximumBytes = maximumBytes
   }
 
+  /// Open messages.
   package var count: Int { entries.count }
+  /// True when every message has its outcome.
   package var isEmpty: Bool { entries.isEmpty }
+  /// Messages that may still be added.
   package var roomCount: Int { max(0, maximumCount - entries.count) }
+  /// Bytes that may still be added.
   package var roomBytes: Int { max(0, maximumBytes - bytes) }
 
   /// Registers a message before it is written, because its answer may come before the write
   /// returns. The tag is the channel's next sequence number.
   package mutating func add(token: UInt64, messageID: String, routingKey: String, bytes: Int) {
     let entry = Entry(
-      tag: nextTag, token: token, messageID: messageID, routingKey: routingKey, bytes: bytes)
+      token: token, messageID: messageID, routingKey: routingKey, bytes: bytes)
     entries[nextTag] = entry
     order.append(nextTag)
     self.bytes += bytes

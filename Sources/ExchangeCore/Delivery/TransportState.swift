@@ -32,6 +32,8 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.suspended, .refused),
       // A person at the receiver may refuse what had arrived.
       (.delivered, .refused),
+      // The receiver lost it and said so in its answer to a tally.
+      (.delivered, .queued),
       (.refused, .queued), (.refused, .delivered),
       (.expired, .queued), (.expired, .delivered), (.expired, .refused):
       true
@@ -59,6 +61,8 @@ package enum IncomingState: String, Sendable, Hashable, CaseIterable, Codable {
   case accepted
   /// Not believed, or against a rule; the outcome code says which.
   case quarantined
+  /// Put aside by a person, with a reason. Final.
+  case discarded
 
   package func canBecome(_ next: IncomingState) -> Bool {
     switch (self, next) {
@@ -66,7 +70,9 @@ package enum IncomingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.received, .quarantined),
       (.verified, .accepted), (.verified, .incomplete), (.verified, .quarantined),
       (.incomplete, .accepted), (.incomplete, .quarantined), (.incomplete, .verified),
-      (.quarantined, .received), (.accepted, .received):
+      (.quarantined, .received), (.quarantined, .discarded),
+      // A status that comes again; the store refuses it for documents.
+      (.accepted, .received):
       true
     default: false
     }

@@ -18,6 +18,11 @@ package struct Directory: Sendable, Hashable {
     package let certificates: [SHA256Digest]
     /// `quorum` (default) or `classic`: how the broker keeps the unit's queues.
     package let queueType: String
+
+    /// Units begin, end and get successors; both dates are inclusive.
+    package func isValid(on date: CalendarDate) -> Bool {
+      (validFrom.map { $0 <= date } ?? true) && (validTo.map { date <= $0 } ?? true)
+    }
   }
 
   package let units: [Unit]
@@ -141,12 +146,14 @@ package typealias DirectoryError = Failure<DirectoryErrorCode>
 
 package enum DirectoryErrorCode: String, FailureCode {
   case unknown = "UNIT-UNKNOWN"
+  case ended = "UNIT-ENDED"
   case duplicate = "DIRECTORY-DUPLICATE"
   case malformed = "DIRECTORY-MALFORMED"
 
   package var hint: String {
     switch self {
     case .unknown: "See the units with: congvan units"
+    case .ended: "Send to the unit's successor; see: congvan units"
     case .duplicate, .malformed: "Ask the federation for a correct directory file."
     }
   }
@@ -162,7 +169,8 @@ package enum Spelling {
       var diagonal = row[0]
       row[0] = index + 1
       for (column, other) in target.enumerated() {
-        let next = min(row[column] + 1, row[column + 1] + 1, diagonal + (character == other ? 0 : 1))
+        let next = min(
+          row[column] + 1, row[column + 1] + 1, diagonal + (character == other ? 0 : 1))
         diagonal = row[column + 1]
         row[column + 1] = next
       }

@@ -33,7 +33,8 @@ package enum AttachmentRules {
   package static func mediaType(name: String, head: Data, tail: Data) throws(DocumentError)
     -> String
   {
-    let fileExtension = name.split(separator: ".", omittingEmptySubsequences: false).dropFirst()
+    let fileExtension =
+      name.split(separator: ".", omittingEmptySubsequences: false).dropFirst()
       .last?.lowercased() ?? ""
     guard let format = formats.first(where: { $0.extensions.contains(fileExtension) }) else {
       throw DocumentError(
@@ -42,7 +43,8 @@ package enum AttachmentRules {
     guard format.matches(head, tail) else {
       throw DocumentError(
         .attachmentFormat,
-        "file “\(name)”: the content is not \(fileExtension.uppercased()) although the name says so")
+        "file “\(name)”: the content is not \(fileExtension.uppercased()) although the name says so"
+      )
     }
     return format.mediaType
   }
@@ -79,7 +81,9 @@ package enum AttachmentRules {
     Format(extensions: ["pptx"], mediaType: openXML + "presentationml.presentation") {
       isZIP($0) && contains("ppt/", $0, $1)
     },
-    Format(extensions: ["odt"], mediaType: openDocument + "text") { isOpenDocument("text", $0, $1) },
+    Format(extensions: ["odt"], mediaType: openDocument + "text") {
+      isOpenDocument("text", $0, $1)
+    },
     Format(extensions: ["ods"], mediaType: openDocument + "spreadsheet") {
       isOpenDocument("spreadsheet", $0, $1)
     },

@@ -37,7 +37,8 @@ package struct ReferenceNumber: Hashable, Sendable, CustomStringConvertible {
     guard codeNotation.unicodeScalars.allSatisfy(Self.isNotation) else {
       throw DocumentError(
         .referenceNumber,
-        "number: the notation “\(codeNotation)” may have letters, digits, “/”, “-”, “.” and “&” only")
+        "number: the notation “\(codeNotation)” may have letters, digits, “/”, “-”, “.” and “&” only"
+      )
     }
     self.codeNumber = codeNumber
     self.separator = separator

@@ -25,7 +25,9 @@ package enum TextRules {
     guard text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
       throw DocumentError(.text, "\(field): has nothing but spaces")
     }
-    guard isNFC(text) else { throw DocumentError(.encoding, "\(field): is not in Unicode form NFC") }
+    guard isNFC(text) else {
+      throw DocumentError(.encoding, "\(field): is not in Unicode form NFC")
+    }
   }
 
   /// Throws when `text` looks like the pre-Unicode encodings TCVN3 or VNI shown as Latin-1: two or

@@ -18,15 +18,39 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
   /// The shape is checked here because Foundation's parser ignores what follows the zone and rolls
   /// impossible days and hours over.
   package init?(iso8601 text: String) {
-    guard text.utf8.count <= 40,
-      let match = text.wholeMatch(
-        of: /(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-](0\d|1[0-4]):[0-5]\d)/),
-      CalendarDate(String(match.1)) != nil
+    let bytes = Array(text.utf8)
+    guard (20...40).contains(bytes.count), bytes[10] == UInt8(ascii: "T"),
+      bytes[13] == UInt8(ascii: ":"), bytes[16] == UInt8(ascii: ":"),
+      CalendarDate(String(text.prefix(10))) != nil,
+      Self.number(bytes[11..<13], below: 24), Self.number(bytes[14..<16], below: 60),
+      Self.number(bytes[17..<19], below: 60)
     else { return nil }
+    var rest = bytes[19...]
+    let hasFraction = rest.first == UInt8(ascii: ".")
+    if hasFraction {
+      let digits = rest.dropFirst().prefix { (48...57).contains($0) }
+      guard (1...9).contains(digits.count) else { return nil }
+      rest = rest.dropFirst(digits.count + 1)
+    }
+    guard Self.isZone(rest) else { return nil }
     let style = Date.ISO8601FormatStyle(
-      timeZoneSeparator: .colon, includingFractionalSeconds: match.3 != nil)
+      timeZoneSeparator: .colon, includingFractionalSeconds: hasFraction)
     guard let date = try? style.parse(text), date.timeIntervalSince1970 >= 0 else { return nil }
     self.init(date)
+  }
+
+  private static func number(_ digits: ArraySlice<UInt8>, below limit: Int) -> Bool {
+    digits.allSatisfy { (48...57).contains($0) }
+      && digits.reduce(0) { 10 * $0 + Int($1) - 48 } < limit
+  }
+
+  /// `Z`, or an offset such as `+07:00`.
+  private static func isZone(_ bytes: ArraySlice<UInt8>) -> Bool {
+    if bytes.elementsEqual("Z".utf8) { return true }
+    guard bytes.count == 6, let sign = bytes.first, "+-".utf8.contains(sign) else { return false }
+    let start = bytes.startIndex
+    return number(bytes[start + 1..<start + 3], below: 15) && bytes[start + 3] == UInt8(ascii: ":")
+      && number(bytes[start + 4..<start + 6], below: 60)
   }
 
   package init(from decoder: any Decoder) throws {
@@ -55,7 +79,8 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
   /// `2018-07-04 08:00:00` in Asia/Ho_Chi_Minh, for people.
   package var shown: String {
     // Vietnam has kept UTC+7 without daylight saving since 1975; the fallback is the same zone.
-    let zone = TimeZone(identifier: "Asia/Ho_Chi_Minh") ?? TimeZone(secondsFromGMT: 7 * 3600) ?? .gmt
+    let zone =
+      TimeZone(identifier: "Asia/Ho_Chi_Minh") ?? TimeZone(secondsFromGMT: 7 * 3600) ?? .gmt
     return date.formatted(
       Date.ISO8601FormatStyle(dateTimeSeparator: .space, timeZone: zone)
         .year().month().day().dateSeparator(.dash).time(includingFractionalSeconds: false))

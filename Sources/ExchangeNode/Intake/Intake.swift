@@ -43,19 +43,16 @@ package final class Intake: DeliverySink {
   package func store(_ batch: [InboundMessage]) throws {
     var messages: [ReceivedMessage] = []
     var pieces: [ReceivedPiece] = []
-    var spools: [ContentFiles.SpoolName: [(offset: Int64, body: Data)]] = [:]
-    for message in batch {
-      switch try sort(message) {
-      case .message(let received): messages.append(received)
-      case .piece(let piece): pieces.append(piece)
-      case .part(let name, let sender, let address, let body):
-        spools[name, default: []].append((address.offset, body))
-        pieces.append(.part(sender: sender, address: address))
-      case .known: continue
+    try store.files.keeping {
+      for message in batch {
+        switch try sort(message) {
+        case .message(let received): messages.append(received)
+        case .piece(let piece): pieces.append(piece)
+        case .known: continue
+        }
       }
+      try store.store(messages: messages, pieces: pieces, at: clock.now)
     }
-    for (name, parts) in spools { try store.files.spool(parts, transfer: name) }
-    try store.store(messages: messages, pieces: pieces, at: clock.now)
     events.stored(hasMessages: !messages.isEmpty, hasPieces: !pieces.isEmpty)
   }
 
@@ -65,8 +62,7 @@ package final class Intake: DeliverySink {
   private enum Sorted {
     case message(ReceivedMessage)
     case piece(ReceivedPiece)
-    case part(ContentFiles.SpoolName, sender: UnitID, PieceAddress, body: Data)
-    /// A piece that is here already, or its content.
+    /// A piece of content that is here already.
     case known
   }
 
@@ -93,7 +89,7 @@ package final class Intake: DeliverySink {
     guard address.size <= limits.documentBytes else {
       return .message(received(message, .tooLarge, "an attachment of \(address.size) bytes"))
     }
-    if try store.has(address, from: sender) { return .known }
+    if try store.has(address.sha256) { return .known }
     if address.size == Int64(body.count) {
       guard hashing.sha256(body) == address.sha256 else {
         return .piece(.spoiled(sender: sender, sha256: address.sha256))
@@ -103,8 +99,7 @@ package final class Intake: DeliverySink {
     guard try store.hasRoom(for: address, from: sender, limit: limits.pendingBytes) else {
       return .message(received(message, .tooLarge, "too many unfinished transfers of “\(sender)”"))
     }
-    let name = store.files.spoolName(sender: sender, sha256: address.sha256, size: address.size)
-    return .part(name, sender: sender, address, body: body)
+    return .piece(.part(sender: sender, address: address, body: body))
   }
 
   /// Bodies that a fault keeps from the judge are not kept.
@@ -116,7 +111,8 @@ package final class Intake: DeliverySink {
       sender: message.assertedSender?.rawValue ?? ReceivedMessage.unassertedSender,
       messageID: message.envelope.messageID,
       bodyDigest: hashing.sha256(message.body ?? Data("\(message.bodySize)".utf8)),
-      type: message.envelope.type, version: message.envelope.version, body: body,
+      type: message.envelope.type, version: message.envelope.version, lane: message.lane,
+      body: body,
       size: Int64(clamping: message.bodySize), fault: outcome.map { ($0, detail) })
   }
 }

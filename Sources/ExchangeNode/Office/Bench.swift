@@ -48,9 +48,11 @@ package struct Bench: Sendable {
     while issued < count || open > 0 {
       if issued < count, open < Self.inFlight {
         let batch = min(Self.group, count - issued)
-        try context.store.issue(
-          try (0..<batch).map { try document(issued + $0 + 1, payload: &payload) },
-          at: context.clock.now, by: office.actor)
+        try context.store.files.keeping {
+          try context.store.issue(
+            try (0..<batch).map { try document(issued + $0 + 1, payload: &payload) },
+            at: context.clock.now, by: office.actor)
+        }
         issued += batch
       } else {
         try await Task.sleep(for: .milliseconds(2))
@@ -60,7 +62,8 @@ package struct Bench: Sendable {
       if open != before { lastProgress = context.clock.now }
       guard lastProgress.duration(to: context.clock.now) < patience else {
         throw NodeError(
-          .unreachable, "\(open) documents have no receipt: does the daemon of “\(recipient.id)” run?")
+          .unreachable,
+          "\(open) documents have no receipt: does the daemon of “\(recipient.id)” run?")
       }
     }
     watermark = try context.store.lastDelivery()

@@ -37,8 +37,10 @@ package final class DirectoryFile: DirectorySource {
     let stamp = Self.stamp(path)
     state = Mutex(
       State(
-        directory: try Self.read(path, hashing), stamp: stamp ?? Stamp(
-          seconds: 0, nanoseconds: 0, size: 0, inode: 0), checkedAt: time(nil)))
+        directory: try Self.read(path, hashing),
+        stamp: stamp
+          ?? Stamp(
+            seconds: 0, nanoseconds: 0, size: 0, inode: 0), checkedAt: time(nil)))
   }
 
   package var current: Directory {

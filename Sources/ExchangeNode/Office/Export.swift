@@ -77,7 +77,8 @@ package struct ExportFolder: Sendable {
       let data = try store.content(
         attachment.sha256, offset: offset, count: Int(WireLimits.pieceBytes))
       guard !data.isEmpty else {
-        throw StoreError(.contentMissing, "content of “\(attachment.name)” is shorter than recorded")
+        throw StoreError(
+          .contentMissing, "content of “\(attachment.name)” is shorter than recorded")
       }
       try handle.write(contentsOf: data)
       offset += Int64(data.count)

@@ -17,6 +17,8 @@ package struct OutgoingDraft: Sendable {
   package var dueDate: String?
   package var replyTo: String?
   package var secrecyMark: String?
+  /// When the deliveries end although no receipt came.
+  package var expiresAt: Timestamp?
 
   package init(
     files: [String], recipients: [String], number: String, date: String, typeName: String,
@@ -51,11 +53,15 @@ package struct Office: Sendable {
   package func send(_ draft: OutgoingDraft) throws -> (
     id: RecordID, deliveries: [DeliverySummary]
   ) {
-    let issued = try prepare(draft)
-    try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+    let id = try context.store.files.keeping {
+      var issued = try prepare(draft)
+      issued.expiresAt = draft.expiresAt
+      try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+      return issued.manifest.documentID
+    }
     var filter = DeliveryFilter()
-    filter.documents = [issued.manifest.documentID]
-    return (issued.manifest.documentID, try context.store.deliveries(filter))
+    filter.documents = [id]
+    return (id, try context.store.deliveries(filter))
   }
 
   /// Everything of `send` but the transaction.
@@ -114,6 +120,9 @@ package struct Office: Sendable {
     guard !draft.files.isEmpty else { throw DocumentError(.attachmentMissing, "files: none given") }
     guard !draft.recipients.isEmpty else { throw DocumentError(.recipients, "to: no unit given") }
     let now = context.clock.now
+    if let expiry = draft.expiresAt, expiry <= now {
+      throw DocumentError(.date, "expires: \(expiry.shown) is over")
+    }
     let signer = try draft.signerName.map { name in
       SignerInfo(
         fullName: try text(name, "signer", 50),
@@ -131,6 +140,11 @@ package struct Office: Sendable {
           if isGroup { continue }
           throw DocumentError(.recipients, "to: “\(name)” is this unit itself")
         }
+        guard unit.isValid(on: CalendarDate(now)) else {
+          if isGroup { continue }
+          let successor = unit.successor.map { "; its successor is “\($0)”" } ?? ""
+          throw DirectoryError(.ended, "to: “\(name)” is not valid today\(successor)")
+        }
         guard !recipients.contains(where: { $0.organId == unit.id }) else {
           if isGroup { continue }
           throw DocumentError(.recipients, "to: “\(name)” is named twice")
@@ -144,7 +158,8 @@ package struct Office: Sendable {
       typeName: try text(draft.typeName, "type", 100),
       subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
       dueDate: try draft.dueDate.map { try date($0, "due") },
-      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [], attachments: [])
+      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [],
+      attachments: [])
   }
 
   private func take(_ path: String) throws -> (StoredContent, Attachment) {
@@ -182,7 +197,7 @@ package struct Office: Sendable {
     guard incoming.status != StatusCode.refused.rawValue else {
       throw NodeError(.alreadyRefused, "document \(document.id) was refused before")
     }
-    let reason = try checkedReason(reason)
+    let reason = try Self.checkedReason(reason)
     let known = try context.store.incomingDocument(from: document.sender, id: document.id)
     guard let digest = known?.manifestDigest else {
       throw StoreError(.notFound, "document \(document.id)")
@@ -201,7 +216,7 @@ package struct Office: Sendable {
   package func resend(
     ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool
   ) throws -> [Store.ResendResult] {
-    let reason = try checkedReason(reason)
+    let reason = try Self.checkedReason(reason)
     var keys: [Int64] = []
     if ids.isEmpty {
       keys = try context.store.deliveries(filter).map(\.key)
@@ -223,7 +238,8 @@ package struct Office: Sendable {
       keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor)
   }
 
-  private func checkedReason(_ text: String) throws -> String {
+  /// A reason as it is recorded: NFC, not empty, at most 500 characters.
+  package static func checkedReason(_ text: String) throws -> String {
     let reason = TextRules.normalized(text)
     guard !reason.isEmpty else { throw NodeError(.reason, "reason: is empty") }
     try TextRules.check(reason, field: "reason", maximum: 500)

@@ -12,6 +12,7 @@ package final class Node: Sendable {
   package struct Options: Sendable {
     package var limits = IntakeLimits()
     package var policy = RetryPolicy()
+    package var steward = Steward.Policy()
     /// Return when nothing is left to send or to receive.
     package var untilIdle = false
 
@@ -57,12 +58,11 @@ package final class Node: Sendable {
     try context.store.check()
     try context.store.sweepContent()
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
+    let threads = ThreadsService(stop: stop, workers: workers())
     let group = ServiceGroup(
       configuration: .init(
         services: [
-          .init(
-            service: ThreadsService(stop: stop, loops: loops()),
-            successTerminationBehavior: .gracefullyShutdownGroup)
+          .init(service: threads, successTerminationBehavior: .gracefullyShutdownGroup)
         ],
         gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: log))
     try await group.run()
@@ -72,13 +72,14 @@ package final class Node: Sendable {
   }
 
   /// All of them listen to one stop signal. What a loop leaves undone is in the database.
-  private func loops() -> [ThreadsService.Loop] {
-    var loops: [ThreadsService.Loop] = [
+  private func workers() -> [ThreadsService.Worker] {
+    var workers: [ThreadsService.Worker] = [
       .init(name: "publisher") { [self] in transport.publish(from: relay, until: stop) },
       .init(name: "judge") { [self] in judging() },
       .init(name: "assembler") { [self] in assembling() },
+      .init(name: "steward") { [self] in stewarding() },
     ]
-    loops += Lane.allCases.map { lane in
+    workers += Lane.allCases.map { lane in
       .init(name: "consumer \(lane)") { [self] in
         let intake = Intake(
           store: context.store, hashing: context.hashing, clock: context.clock,
@@ -89,9 +90,9 @@ package final class Node: Sendable {
       }
     }
     if options.untilIdle {
-      loops.append(.init(name: "idle watch") { [self] in waitForIdle() })
+      workers.append(.init(name: "idle watch") { [self] in waitForIdle() })
     }
-    return loops
+    return workers
   }
 
   // MARK: Loops
@@ -115,6 +116,14 @@ package final class Node: Sendable {
     }
   }
 
+  private func stewarding() {
+    let steward = Steward(context: context, policy: options.steward, log: log)
+    loop(Doorbell(), name: "steward", pause: 60) { [self] in
+      if try steward.step() { stop.wake() }
+      return false
+    }
+  }
+
   private func contentArrived() {
     contentCount.add(1, ordering: .acquiringAndReleasing)
     judgeBell.ring()
@@ -122,12 +131,14 @@ package final class Node: Sendable {
 
   /// Calls `step` while it finds work, then waits for the bell. Trouble (disk full, a key that
   /// cannot sign) is logged and tried again; nothing is lost, because nothing was changed.
-  private func loop(_ bell: Doorbell, name: String, _ step: () throws -> Bool) {
+  private func loop(
+    _ bell: Doorbell, name: String, pause: Double = 1, _ step: () throws -> Bool
+  ) {
     let key = stop.onWake { [stop] in if stop.isRequested { bell.ring() } }
     defer { stop.removeWaker(key) }
     while !stop.isRequested {
       do {
-        if try !step() { _ = bell.wait(seconds: 1) }
+        if try !step() { _ = bell.wait(seconds: pause) }
       } catch {
         log.error("\(name) cannot work", metadata: ["error": "\(error)"])
         _ = bell.wait(seconds: 2)

@@ -3,31 +3,26 @@ import Foundation
 import ServiceLifecycle
 import Synchronization
 
-/// Runs blocking loops, each on a thread of its own, as one service: the cooperative pool is never
-/// blocked.
+/// Blocking work, each on a thread of its own, as one service: the cooperative pool is never blocked.
 ///
-/// They listen to one stop signal and end together, which separate services of a group may not: it
-/// stops them one by one and takes every other end for a failure. When one returns, all are stopped.
+/// One service and not one each, because a `ServiceGroup` stops its services one after the other and
+/// takes it for a failure when they end in another order; these share one stop signal.
 struct ThreadsService: Service {
-  struct Loop: Sendable {
+  struct Worker: Sendable {
     let name: String
     /// Returns soon after `stop` was requested.
     let body: @Sendable () -> Void
   }
 
   let stop: StopSignal
-  let loops: [Loop]
+  let workers: [Worker]
 
+  /// Returns when every worker has; the first that ends stops the others.
   func run() async throws {
     await withGracefulShutdownHandler {
       await withTaskCancellationHandler {
-        await withTaskGroup { group in
-          for loop in loops {
-            group.addTask {
-              await Self.runOnThread(loop)
-              stop.request()
-            }
-          }
+        await withTaskGroup(of: Void.self) { group in
+          for worker in workers { group.addTask { await run(worker) } }
         }
       } onCancel: {
         stop.request()
@@ -37,13 +32,14 @@ struct ThreadsService: Service {
     }
   }
 
-  private static func runOnThread(_ loop: Loop) async {
+  private func run(_ worker: Worker) async {
     await withCheckedContinuation { continuation in
       let thread = Thread {
-        loop.body()
+        worker.body()
+        stop.request()
         continuation.resume()
       }
-      thread.name = loop.name
+      thread.name = worker.name
       thread.start()
     }
   }

@@ -46,6 +46,28 @@ package struct ContentFiles: Sendable {
     for name in ["blobs", "spool", "tmp"] { try FileIO.makeFolder("\(folder)/\(name)") }
   }
 
+  // MARK: Guarding
+
+  /// Runs `body`, which takes content in and commits its rows, while nobody removes content: a file
+  /// that has no row yet must not be taken for a leftover. Any number of processes and threads may
+  /// do this at the same time.
+  package func keeping<Value>(_ body: () throws -> Value) throws -> Value {
+    try locked(LOCK_SH, body)
+  }
+
+  /// Runs `body`, which removes content, while nobody takes content in.
+  func removing<Value>(_ body: () throws -> Value) throws -> Value { try locked(LOCK_EX, body) }
+
+  private func locked<Value>(_ kind: CInt, _ body: () throws -> Value) throws -> Value {
+    let file = try OpenFile("\(root)/content.lock", O_RDWR | O_CREAT)
+    while flock(file.descriptor, kind) != 0 {
+      guard errno == EINTR else { throw StoreError.system("flock", "content.lock") }
+    }
+    let value = try body()
+    _ = consume file
+    return value
+  }
+
   // MARK: Taking in
 
   /// Copies the file at `path` in; memory stays flat. `inspect` sees the first and last 64 KiB and
@@ -62,7 +84,8 @@ package struct ContentFiles: Sendable {
     let size = Int64(status.st_size)
     guard size > 0 else { throw DocumentError(.attachmentSize, "file “\(path)”: is empty") }
     guard size <= maximum else {
-      throw DocumentError(.tooLarge, "file “\(path)”: \(size) bytes, at most \(maximum) are allowed")
+      throw DocumentError(
+        .tooLarge, "file “\(path)”: \(size) bytes, at most \(maximum) are allowed")
     }
     let window: Int64 = 65_536
     try inspect(
@@ -85,6 +108,7 @@ package struct ContentFiles: Sendable {
         try copy.write(data, at: offset)
         offset += Int64(data.count)
       }
+      CrashPoint.contentBeforeSync.pass()
       try copy.sync()
       let digest = hash.finish()
       try publish(temporary, as: digest)
@@ -103,6 +127,7 @@ package struct ContentFiles: Sendable {
     do {
       let file = try OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL)
       try file.write(data, at: 0)
+      CrashPoint.contentBeforeSync.pass()
       try file.sync()
     }
     try publish(temporary, as: digest)
@@ -124,8 +149,10 @@ package struct ContentFiles: Sendable {
     let isNew = FileIO.size(path) == nil
     let file = try OpenFile(path, O_WRONLY | O_CREAT)
     for piece in pieces { try file.write(piece.body, at: piece.offset) }
+    CrashPoint.spoolBeforeSync.pass()
     try file.sync()
     if isNew { try FileIO.syncFolder("\(root)/spool") }
+    CrashPoint.spoolAfterSync.pass()
   }
 
   /// Hashes a complete spool file; on a match it becomes the blob. False when the digest differs:
@@ -170,15 +197,15 @@ package struct ContentFiles: Sendable {
 
   // MARK: Keeping clean
 
-  /// Removes the file of a content whose row is gone.
-  package func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
+  /// Removes the file of a content. Called inside `removing`, when no row names it.
+  func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
 
   /// Removes the spool file of a transfer whose row is gone.
-  package func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
+  func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
 
   /// Removes temporary files, and blob and spool files that no row knows, when they are older than
   /// an hour: leftovers of a crash between writing a file and committing its row.
-  package func sweep(isKnownBlob: (SHA256Digest) throws -> Bool, knownSpool: Set<String>) throws {
+  func sweep(isKnownBlob: (SHA256Digest) throws -> Bool, knownSpool: Set<String>) throws {
     let limit = time(nil) - 3600
     let manager = FileManager.default
     func old(_ path: String) -> Bool {
@@ -231,7 +258,9 @@ package struct ContentFiles: Sendable {
       try FileIO.makeFolder(folder)
       try FileIO.syncFolder("\(root)/blobs")
     }
+    CrashPoint.contentBeforeRename.pass()
     try FileIO.rename(path, to: blobPath(digest))
+    CrashPoint.contentAfterRename.pass()
     try FileIO.syncFolder(folder)
   }
 

@@ -24,7 +24,8 @@ struct OpenFile: ~Copyable {
     var filled = 0
     while filled < count {
       let got = data.withUnsafeMutableBytes { buffer in
-        pread(descriptor, buffer.baseAddress?.advanced(by: filled), count - filled,
+        pread(
+          descriptor, buffer.baseAddress?.advanced(by: filled), count - filled,
           off_t(offset) + off_t(filled))
       }
       if got < 0 && errno == EINTR { continue }
@@ -39,7 +40,8 @@ struct OpenFile: ~Copyable {
     var written = 0
     while written < data.count {
       let put = data.withUnsafeBytes { buffer in
-        pwrite(descriptor, buffer.baseAddress?.advanced(by: written), data.count - written,
+        pwrite(
+          descriptor, buffer.baseAddress?.advanced(by: written), data.count - written,
           off_t(offset) + off_t(written))
       }
       if put < 0 && errno == EINTR { continue }

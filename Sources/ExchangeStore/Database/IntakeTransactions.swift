@@ -10,6 +10,7 @@ package struct ReceivedMessage: Sendable {
   package let bodyDigest: SHA256Digest
   package let type: String
   package let version: Int64?
+  package let lane: Lane
   package let body: Data?
   package let size: Int64
   /// Set when it needs no judge: what is wrong can be seen from outside (no sender, too long).
@@ -19,50 +20,40 @@ package struct ReceivedMessage: Sendable {
 
   package init(
     sender: String, messageID: String, bodyDigest: SHA256Digest, type: String, version: Int64?,
-    body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
+    lane: Lane, body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
   ) {
     self.sender = sender
     self.messageID = messageID
     self.bodyDigest = bodyDigest
     self.type = type
     self.version = version
+    self.lane = lane
     self.body = body
     self.size = size
     self.fault = fault
   }
 }
 
-/// A piece whose bytes are already durable, or small enough to go into the row.
+/// A piece of an attachment.
 package enum ReceivedPiece: Sendable {
   /// A whole attachment in one piece, with the right digest.
   case whole(StoredContent)
-  /// One of several; its bytes are in the spool file.
-  case part(sender: UnitID, address: PieceAddress)
+  /// One of several, with its bytes.
+  case part(sender: UnitID, address: PieceAddress, body: Data)
   /// A whole attachment in one piece that does not have its digest.
   case spoiled(sender: UnitID, sha256: SHA256Digest)
 }
 
 extension Store {
-  /// True when the piece need not be stored: its content is here, or this very piece from this
-  /// sender. Its bytes are then never written again, so nothing changes under the assembler.
-  package func has(_ piece: PieceAddress, from sender: UnitID) throws -> Bool {
-    try pool.read { database in
-      if try database.hasBlob(piece.sha256) { return true }
-      return try database.one(
-        """
-        SELECT 1 FROM piece JOIN transfer ON transfer.key = piece.transfer
-        WHERE sender = ? AND sha256 = ? AND size = ? AND position = ?
-        """,
-        [
-          sender.rawValue, piece.sha256.bytes, piece.size, piece.offset / WireLimits.pieceBytes,
-        ]) != nil
-    }
+  /// True when the content is here already: its pieces need not be stored again.
+  package func has(_ digest: SHA256Digest) throws -> Bool {
+    try read { try $0.hasBlob(digest) }
   }
 
   /// True when the piece belongs to a transfer that is under way, or when the unfinished transfers
   /// of the sender leave room for another one.
   package func hasRoom(for piece: PieceAddress, from sender: UnitID, limit: Int64) throws -> Bool {
-    try pool.read { database in
+    try read { database in
       let transfers = try database.one(
         """
         SELECT coalesce(sum(size), 0) <= ? OR coalesce(max(sha256 = ? AND size = ?), 0) AS fits
@@ -81,15 +72,46 @@ extension Store {
   package func store(
     messages: [ReceivedMessage], pieces: [ReceivedPiece], at time: Timestamp
   ) throws {
-    try pool.write { database in
+    let parts = pieces.contains { if case .part = $0 { true } else { false } }
+    if parts { spoolLock.lock() }
+    defer { if parts { spoolLock.unlock() } }
+    if parts { try spool(pieces) }
+    try write((.intakeBeforeCommit, .intakeAfterCommit)) { database in
       for piece in pieces { try database.store(piece, at: time) }
       for message in messages { try database.store(message, at: time) }
     }
   }
 
+  /// Writes the bytes of pieces that are not recorded yet into their spool files and syncs each file
+  /// once, before the rows that say so.
+  private func spool(_ pieces: [ReceivedPiece]) throws {
+    var parts: [ContentFiles.SpoolName: [Int64: Data]] = [:]
+    try read { database in
+      for case .part(let sender, let address, let body) in pieces {
+        let isRecorded = try database.one(
+          """
+          SELECT 1 WHERE EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1) OR EXISTS (
+            SELECT 1 FROM piece JOIN transfer ON transfer.key = piece.transfer
+            WHERE sha256 = ?1 AND sender = ? AND size = ? AND position = ?)
+          """,
+          [
+            address.sha256.bytes, sender.rawValue, address.size,
+            address.offset / WireLimits.pieceBytes,
+          ])
+        guard isRecorded == nil else { continue }
+        let name = files.spoolName(sender: sender, sha256: address.sha256, size: address.size)
+        // Of two copies in one batch the first counts, as it would in two batches.
+        if parts[name]?[address.offset] == nil { parts[name, default: [:]][address.offset] = body }
+      }
+    }
+    for (name, bodies) in parts {
+      try files.spool(bodies.map { (offset: $0.key, body: $0.value) }, transfer: name)
+    }
+  }
+
   /// Transfers of which every piece is in the spool.
   package func completeTransfers() throws -> [CompleteTransfer] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT key, sender, sha256, size FROM transfer
@@ -106,7 +128,7 @@ extension Store {
   /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
   /// digest said, and every piece has to come again.
   package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
-    try pool.write { database in
+    try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
       if isIntact {
         try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
         try database.run("DELETE FROM spoiled WHERE sha256 = ?", [transfer.sha256.bytes])
@@ -131,7 +153,7 @@ extension Database {
     switch piece {
     case .whole(let content): try insert(content, at: time)
     case .spoiled(let sender, let sha256): try spoil(sender, sha256, at: time)
-    case .part(let sender, let address):
+    case .part(let sender, let address, _):
       guard try !hasBlob(address.sha256) else { return }
       try run(
         """
@@ -161,13 +183,14 @@ extension Database {
     let state = message.fault == nil ? "received" : "quarantined"
     let inserted = try one(
       """
-      INSERT INTO received (sender, messageID, bodySha256, type, version, body, size, state,
-        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11)
+      INSERT INTO received (sender, messageID, bodySha256, type, version, lane, body, size, state,
+        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?12)
       ON CONFLICT DO NOTHING RETURNING key
       """,
       [
         message.sender, message.messageID, message.bodyDigest.bytes, message.type,
-        message.version, message.body, message.size, state, message.fault?.outcome.rawValue,
+        message.version, message.lane.rawValue, message.body, message.size, state,
+        message.fault?.outcome.rawValue,
         message.fault?.detail, time.microseconds,
       ])
     if let inserted {
@@ -191,7 +214,7 @@ extension Database {
     case .accepted, .quarantined:
       guard message.fault == nil else { return }
       try judgeAnew(key, from: before, document: known["document"], body: message.body, at: time)
-    case .received, .verified, .incomplete: break
+    case .received, .verified, .incomplete, .discarded: break
     }
   }
 }

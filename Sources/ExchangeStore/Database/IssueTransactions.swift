@@ -10,6 +10,8 @@ package struct IssuedDocument: Sendable {
   /// CMS, DER: the bytes of every send and resend.
   package let signed: Data
   package let contents: [StoredContent]
+  /// When its deliveries end although no receipt came; nil for never.
+  package var expiresAt: Timestamp?
 
   package init(
     manifest: Manifest, digest: SHA256Digest, signed: Data, contents: [StoredContent]
@@ -25,7 +27,7 @@ extension Store {
   /// Stores documents with one delivery per recipient, all or nothing: the daemon may send from
   /// the moment this returns.
   package func issue(_ documents: [IssuedDocument], at time: Timestamp, by actor: Actor) throws {
-    try pool.write { database in
+    try write((.issueBeforeCommit, .issueAfterCommit)) { database in
       for document in documents {
         for content in document.contents { try database.insert(content, at: time) }
         let key = try database.insertDocument(
@@ -34,11 +36,14 @@ extension Store {
         for organ in document.manifest.to {
           try database.run(
             """
-            INSERT INTO delivery (document, recipient, urgency, state, createdAt, updatedAt)
-            VALUES (?, ?, ?, 'queued', ?4, ?4)
+            INSERT INTO delivery (document, recipient, sequence, urgency, state, expiresAt,
+              createdAt, updatedAt)
+            VALUES (?1, ?2, (SELECT coalesce(max(sequence), 0) + 1 FROM delivery
+              WHERE recipient = ?2), ?3, 'queued', ?4, ?5, ?5)
             """,
             [
-              key, organ.organId.rawValue, document.manifest.urgency.rawValue, time.microseconds,
+              key, organ.organId.rawValue, document.manifest.urgency.rawValue,
+              document.expiresAt?.microseconds, time.microseconds,
             ])
           try database.record(
             "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
@@ -52,7 +57,7 @@ extension Store {
   package func refuse(
     document: Int64, statement: StatusStatement, signed: Data, at time: Timestamp
   ) throws {
-    try pool.write { database in
+    try write { database in
       let received = try database.one("SELECT key FROM received WHERE document = ?", [document])
       try database.enqueueStatus(
         statement, signed: signed, document: document, received: received?["key"], at: time)
@@ -74,7 +79,7 @@ extension Store {
   package func resend(
     _ keys: [Int64], reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor
   ) throws -> [ResendResult] {
-    try pool.write { database in
+    try write { database in
       try keys.map { key in
         guard
           let row = try database.one(
@@ -96,7 +101,8 @@ extension Store {
           // `progress` starts again: the receiver may have dropped altered pieces.
           try database.run(
             """
-            UPDATE delivery SET state = 'queued', progress = 0, failures = 0, failingSince = NULL,
+            UPDATE delivery SET state = 'queued', progress = 0, failures = 0,
+              failingFor = 0, failedAt = NULL, expiresAt = NULL,
               nextAt = NULL, updatedAt = ? WHERE key = ?
             """, [time.microseconds, key])
           try database.record(

@@ -47,8 +47,8 @@ package struct Judgement: Sendable {
   package enum Decision: Sendable {
     /// Believed and whole: the document exists from now on, with its receipt.
     case accept(Manifest, SHA256Digest, receipt: SignedStatus)
-    /// Believed; attachments are missing.
-    case wait(Manifest, SHA256Digest)
+    /// Believed; attachments are missing, or (`isArrived`) here and being put together.
+    case wait(Manifest, SHA256Digest, isArrived: Bool)
     /// Another message already brought this very document.
     case duplicate(of: Int64)
     /// `discard` names content that must not stay here (Điều 5) unless another document has it.
@@ -56,6 +56,10 @@ package struct Judgement: Sendable {
       OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [])
     /// A status of another unit, with what it means for our delivery.
     case status(StatusStatement, about: Int64?, effect: (delivery: Int64, to: DeliveryEffect)?)
+    /// A tally, with the messages whose statuses its sender lacks and our answer.
+    case tally(Tally, owed: [Int64], answer: SignedAnswer)
+    /// The answer to a tally of ours, from `sender`.
+    case tallyAnswer(TallyAnswer, from: UnitID)
   }
 
   package let message: Int64
@@ -88,6 +92,7 @@ package enum DeliveryEffect: Sendable, Hashable {
 }
 
 extension Store {
+  /// The express lane first: statuses and urgent documents do not wait for a backlog.
   package func unjudged(limit: Int) throws -> [UnjudgedMessage] {
     try messages(where: "received.state = 'received'", limit: limit)
   }
@@ -108,13 +113,13 @@ extension Store {
   }
 
   private func messages(where condition: String, limit: Int) throws -> [UnjudgedMessage] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT received.key, received.sender, messageID, type, version, receivedAt,
           received.document, coalesce(body, document.signed, x'') AS body
         FROM received LEFT JOIN document ON document.key = received.document
-        WHERE \(condition) ORDER BY received.key LIMIT ?
+        WHERE \(condition) ORDER BY received.lane, received.key LIMIT ?
         """, [limit]
       ).map { row in
         UnjudgedMessage(
@@ -126,7 +131,7 @@ extension Store {
   }
 
   package func incomingDocument(from sender: UnitID, id: RecordID) throws -> KnownDocument? {
-    try pool.read { database in
+    try read { database in
       try database.one(
         """
         SELECT document.key, manifestSha256, received.key AS received FROM document
@@ -144,7 +149,7 @@ extension Store {
   package func delivery(of id: RecordID, issuedBy unit: UnitID, to recipient: UnitID) throws
     -> NamedDelivery?
   {
-    try pool.read { database in
+    try read { database in
       try database.one(
         """
         SELECT delivery.key, delivery.document, manifestSha256, state FROM delivery
@@ -160,12 +165,13 @@ extension Store {
     }
   }
 
-  /// Of `digests`: those that are not here, and those that came spoiled from `sender`. What has come
-  /// again since, and is only not hashed yet, is not spoiled.
+  /// Of `digests`: those that are not here, those that came spoiled from `sender` and have not come
+  /// again since, and whether all pieces of the missing ones are here and only have to be put
+  /// together.
   package func missing(_ digests: [SHA256Digest], from sender: UnitID) throws
-    -> (missing: [SHA256Digest], spoiled: [SHA256Digest])
+    -> (missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool)
   {
-    try pool.read { database in
+    try read { database in
       let missing = try digests.filter { try !database.hasBlob($0) }
       let spoiled = try missing.filter { digest in
         try database.one(
@@ -175,7 +181,12 @@ extension Store {
               WHERE sender = ?1 AND sha256 = ?2 AND pieces * ?3 >= size)
           """, [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
       }
-      return (missing, spoiled)
+      let isArrived = try missing.allSatisfy { digest in
+        try database.one(
+          "SELECT 1 FROM transfer WHERE sender = ? AND sha256 = ? AND pieces * ? >= size",
+          [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
+      }
+      return (missing, spoiled, isArrived)
     }
   }
 
@@ -183,27 +194,32 @@ extension Store {
   /// refusal. A message that changed state meanwhile (a person acted) is left alone.
   package func apply(_ judgements: [Judgement], at time: Timestamp) throws {
     guard !judgements.isEmpty else { return }
-    let discarded = try pool.write { database in
+    let discarded = try write((.judgeBeforeCommit, .judgeAfterCommit)) { database in
       try judgements.flatMap { try database.apply($0, at: time) }
     }
-    for content in discarded {
-      switch content {
-      case .blob(let digest): files.remove(digest)
-      case .transfer(let sender, let digest, let size):
-        files.remove(files.spoolName(sender: sender, sha256: digest, size: size))
+    guard !discarded.isEmpty else { return }
+    try files.removing {
+      for content in discarded {
+        if try !has(content.digest) { files.remove(content.digest) }
+        if let size = content.spooled {
+          files.remove(
+            files.spoolName(sender: content.sender, sha256: content.digest, size: size))
+        }
       }
     }
   }
 }
 
-/// A content whose rows are gone and whose file must go too.
-private enum Discarded {
-  case blob(SHA256Digest)
-  case transfer(sender: UnitID, SHA256Digest, size: Int64)
+/// A content that must not stay (Điều 5), with the size of the sender's transfer of it, if any.
+private struct DiscardedContent {
+  let digest: SHA256Digest
+  let sender: UnitID
+  let spooled: Int64?
 }
 
 extension Database {
-  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [Discarded] {
+  /// Returns the contents whose rows are gone and whose files must go too.
+  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [DiscardedContent] {
     let key = judgement.message
     guard
       let row = try one("SELECT state, sender, document, body FROM received WHERE key = ?", [key])
@@ -240,16 +256,20 @@ extension Database {
     switch judgement.decision {
     case .accept(let manifest, let digest, let receipt):
       guard try believe(manifest, digest) else { return [] }
-      if state != .verified {
+      if state == .received {
         try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+      } else if state == .incomplete {
+        try move(from: state, to: .verified, cause: "attachments arrived", detail: nil)
       }
       try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
-    case .wait(let manifest, let digest):
+    case .wait(let manifest, let digest, let isArrived):
       guard state == .received, try believe(manifest, digest) else { return [] }
-      try move(
-        from: state, to: .incomplete, cause: "attachments missing", detail: judgement.evidence)
+      try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+      if !isArrived {
+        try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
+      }
     case .duplicate(let original):
       let first = try one(
         "UPDATE received SET duplicates = duplicates + 1 WHERE key = ? RETURNING state, document",
@@ -260,7 +280,7 @@ extension Database {
         try judgeAnew(
           original, from: .quarantined, document: first?["document"],
           body: row["body"], at: time)
-      case .received, .verified, .incomplete, nil: break
+      case .received, .verified, .incomplete, .discarded, nil: break
       }
       try run(
         "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
@@ -272,7 +292,15 @@ extension Database {
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail, at: time)
       if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
-      return try discard.flatMap { try removeUnused($0, from: try row.unit("sender")) }
+      guard !discard.isEmpty else { return [] }
+      let sender = try row.unit("sender")
+      return try discard.map { try removeUnused($0, from: sender) }
+    case .tally(let tally, let owed, let answer):
+      try self.answer(tally, owed: owed, with: answer, at: time)
+      try finish(key, from: state, cause: "tally answered", evidence: judgement.evidence, at: time)
+    case .tallyAnswer(let answer, let sender):
+      try settle(answer, from: sender, at: time)
+      try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence, at: time)
     case .status(let statement, let about, let effect):
       let inserted = try insertStatus(
         statement, direction: "received", signed: row["body"], document: about, received: nil,
@@ -292,6 +320,18 @@ extension Database {
       }
     }
     return []
+  }
+
+  /// Ends the judging of a message that is no document.
+  private func finish(
+    _ key: Int64, from state: IncomingState, cause: String, evidence: String?, at time: Timestamp
+  ) throws {
+    try run(
+      "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
+      [time.microseconds, key])
+    try record(
+      "received", key, document: nil, from: state.rawValue, to: "accepted", at: time, by: .daemon,
+      cause: cause, detail: evidence)
   }
 
   /// True when these very bytes are in the log: only what can be shown later may have an effect.
@@ -318,19 +358,19 @@ extension Database {
       [statement.statusID.rawValue, document, statement.from.organId.rawValue]) != nil
   }
 
-  /// Removes a content that no document names, and what of it was still coming from `sender`.
-  private func removeUnused(_ digest: SHA256Digest, from sender: UnitID) throws -> [Discarded] {
-    var discarded = try all(
-      "DELETE FROM transfer WHERE sender = ? AND sha256 = ? RETURNING size",
-      [sender.rawValue, digest.bytes]
-    ).map { Discarded.transfer(sender: sender, digest, size: $0["size"]) }
-    let blob = try one(
+  /// Removes the rows of a content unless a document names it, and the sender's transfer of it.
+  private func removeUnused(_ digest: SHA256Digest, from sender: UnitID) throws
+    -> DiscardedContent
+  {
+    let transfer = try one(
+      "DELETE FROM transfer WHERE sha256 = ? AND sender = ? RETURNING size",
+      [digest.bytes, sender.rawValue])
+    try run(
       """
       DELETE FROM blob WHERE sha256 = ?1
-        AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1) RETURNING 1
+        AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
       """, [digest.bytes])
-    if blob != nil { discarded.append(.blob(digest)) }
-    return discarded
+    return DiscardedContent(digest: digest, sender: sender, spooled: transfer?["size"])
   }
 
   private func quarantine(
@@ -358,7 +398,7 @@ extension Database {
     if let before {
       try run(
         """
-        UPDATE statusDelivery SET state = 'queued', nextAt = NULL, updatedAt = ?
+        UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
         WHERE status = ? AND state <> 'queued'
         """, [time.microseconds, before["key"] as Int64])
     } else {

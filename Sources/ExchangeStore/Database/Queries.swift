@@ -41,6 +41,7 @@ package struct DeliverySummary: Sendable {
   package let lastError: String?
   package let lastErrorText: String?
   package let nextAt: Timestamp?
+  package let expiresAt: Timestamp?
   package let createdAt: Timestamp
   package let publishedAt: Timestamp?
   package let finishedAt: Timestamp?
@@ -71,19 +72,12 @@ package struct HistoryEntry: Sendable {
   package let detail: String?
 }
 
-/// A message that was not believed, or broke a rule.
-package struct QuarantinedMessage: Sendable {
-  package let key: Int64
-  /// The broker-asserted sender, or `?`.
-  package let sender: String
-  package let messageID: String
-  package let type: String
-  /// Outcome code.
-  package let outcome: String
-  package let detail: String?
-  package let size: Int64
-  package let duplicates: Int
-  package let receivedAt: Timestamp
+extension HistoryEntry {
+  init(_ row: Row) {
+    self.init(
+      at: row.time("at"), subject: row["subject"], unit: row["recipient"], from: row["fromState"],
+      to: row["toState"], actor: row["actor"], cause: row["cause"], detail: row["detail"])
+  }
 }
 
 /// Which deliveries a list or a resend is about; every criterion narrows.
@@ -99,7 +93,7 @@ package struct DeliveryFilter: Sendable {
 extension Store {
   /// Outgoing documents, newest first.
   package func outgoingDocuments(limit: Int) throws -> [DocumentSummary] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         "SELECT * FROM document WHERE direction = 'outgoing' ORDER BY key DESC LIMIT ?", [limit]
       ).map { try database.summary($0) }
@@ -108,25 +102,26 @@ extension Store {
 
   /// Incoming documents that are or were believed, newest first.
   package func incomingDocuments(limit: Int) throws -> [IncomingSummary] {
-    try pool.read { database in
+    try read { database in
       try database.all(incomingSQL + " ORDER BY received.key DESC LIMIT ?", [limit])
         .map { try database.incoming($0) }
     }
   }
 
   package func incomingDocument(key: Int64) throws -> IncomingSummary? {
-    try pool.read { database in
+    try read { database in
       try database.one(incomingSQL + " WHERE document.key = ?", [key])
         .map { try database.incoming($0) }
     }
   }
 
   /// Documents whose id begins with `text`, of either direction.
-  package func documents(idPrefix text: String) throws -> [(summary: DocumentSummary, direction: String)] {
-    try pool.read { database in
+  package func documents(idPrefix text: String) throws -> [(
+    summary: DocumentSummary, direction: String
+  )] {
+    try read { database in
       try database.all(
-        "SELECT * FROM document WHERE substr(id, 1, ?) = ? ORDER BY key LIMIT 10",
-        [text.count, text]
+        "SELECT * FROM document WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id LIMIT 10", [text]
       ).map { (try database.summary($0), $0["direction"]) }
     }
   }
@@ -155,7 +150,7 @@ extension Store {
     }
     let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
     arguments.append(limit)
-    return try pool.read { [arguments] database in
+    return try read { [arguments] database in
       try Row.fetchAll(
         database,
         sql: """
@@ -171,7 +166,8 @@ extension Store {
           key: row["key"], document: try row.recordID("documentID"), to: try row.unit("recipient"),
           state: try row.outgoingState("state"), status: row["status"], attempts: row["attempts"],
           lastError: row["lastError"], lastErrorText: row["lastErrorText"],
-          nextAt: row.optionalTime("nextAt"), createdAt: row.time("createdAt"),
+          nextAt: row.optionalTime("nextAt"), expiresAt: row.optionalTime("expiresAt"),
+          createdAt: row.time("createdAt"),
           publishedAt: row.optionalTime("publishedAt"),
           finishedAt: row.optionalTime("finishedAt"), updatedAt: row.time("updatedAt"))
       }
@@ -179,7 +175,7 @@ extension Store {
   }
 
   package func statuses(document: Int64) throws -> [StatusSummary] {
-    try pool.read { database in
+    try read { database in
       try database.all("SELECT * FROM status WHERE document = ? ORDER BY key", [document]).map {
         row in
         StatusSummary(
@@ -191,7 +187,7 @@ extension Store {
   }
 
   package func history(document: Int64) throws -> [HistoryEntry] {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT h.*, delivery.recipient FROM history h
@@ -200,23 +196,18 @@ extension Store {
           (SELECT key FROM received WHERE document = ?1))
         ORDER BY h.key
         """, [document]
-      ).map { row in
-        HistoryEntry(
-          at: row.time("at"), subject: row["subject"], unit: row["recipient"],
-          from: row["fromState"], to: row["toState"], actor: row["actor"], cause: row["cause"],
-          detail: row["detail"])
-      }
+      ).map(HistoryEntry.init)
     }
   }
 
   /// The newest delivery's key, or 0.
   package func lastDelivery() throws -> Int64 {
-    try pool.read { try $0.one("SELECT coalesce(max(key), 0) AS key FROM delivery")?["key"] ?? 0 }
+    try read { try $0.one("SELECT coalesce(max(key), 0) AS key FROM delivery")?["key"] ?? 0 }
   }
 
   /// Deliveries newer than `key` that have no receipt yet.
   package func openDeliveries(after key: Int64) throws -> Int {
-    try pool.read { database in
+    try read { database in
       try database.one(
         "SELECT count(*) AS open FROM delivery WHERE key > ? AND state <> 'delivered'", [key])?[
           "open"] ?? 0
@@ -227,7 +218,7 @@ extension Store {
   package func deliverySpans(after first: Int64, through last: Int64) throws
     -> [(created: Timestamp, finished: Timestamp)]
   {
-    try pool.read { database in
+    try read { database in
       try database.all(
         """
         SELECT createdAt, finishedAt FROM delivery
@@ -237,34 +228,22 @@ extension Store {
     }
   }
 
-  /// Messages in quarantine, newest first.
-  package func quarantined(limit: Int) throws -> [QuarantinedMessage] {
-    try pool.read { database in
-      try database.all(
-        "SELECT * FROM received WHERE state = 'quarantined' ORDER BY key DESC LIMIT ?", [limit]
-      ).map { row in
-        QuarantinedMessage(
-          key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
-          outcome: row["outcome"], detail: row["detail"], size: row["size"],
-          duplicates: row["duplicates"], receivedAt: row.time("receivedAt"))
-      }
-    }
-  }
-
   /// Counts that say whether anything is in motion, for `--until-idle` and for people.
   package func openWork() throws -> (unsent: Int, unjudged: Int, awaitingReceipt: Int, failed: Int)
   {
-    try pool.read { database in
+    try read { database in
       let row = try database.one(
         """
         SELECT
           (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
-            + (SELECT count(*) FROM statusDelivery WHERE state IN ('queued', 'retrying')) AS unsent,
+            + (SELECT count(*) FROM notice WHERE state IN ('queued', 'retrying')) AS unsent,
           (SELECT count(*) FROM received WHERE state = 'received') AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
         """)
-      return (row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0)
+      return (
+        row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0
+      )
     }
   }
 }

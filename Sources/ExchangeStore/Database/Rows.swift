@@ -24,6 +24,16 @@ extension Row {
     try parsed(column) { (text: String) in IncomingState(rawValue: text) }
   }
 
+  func lane(_ column: String) throws -> Lane {
+    try parsed(column) { (text: String) in Lane(rawValue: text) }
+  }
+
+  var trouble: Trouble {
+    Trouble(
+      failures: self["failures"], failingFor: .microseconds(self["failingFor"] as Int64),
+      failedAt: optionalTime("failedAt"))
+  }
+
   func urgency(_ column: String) throws -> Urgency {
     try parsed(column) { (number: Int) in Urgency(rawValue: number) }
   }
@@ -84,7 +94,8 @@ extension Database {
   /// Stores the record and the attachments of a manifest; returns the document's key. `sender` is
   /// whom the broker vouches for: the manifest may call the same unit by an alias.
   func insertDocument(
-    direction: String, sender: String, manifest: Manifest, digest: SHA256Digest, signed: Data, at time: Timestamp
+    direction: String, sender: String, manifest: Manifest, digest: SHA256Digest, signed: Data,
+    at time: Timestamp
   ) throws -> Int64 {
     try run(
       """
@@ -144,8 +155,14 @@ extension Database {
         at: time)
     else { return }
     try run(
-      "INSERT INTO statusDelivery (status, state, updatedAt) VALUES (?, 'queued', ?)",
-      [key, time.microseconds])
+      """
+      INSERT INTO notice (status, type, messageID, correlationID, toUnit, lane, state, updatedAt)
+      VALUES (?, ?, ?, ?, ?, 'express', 'queued', ?)
+      """,
+      [
+        key, MessageKind.status.rawValue, statement.statusID.rawValue,
+        statement.documentID.rawValue, statement.to.rawValue, time.microseconds,
+      ])
   }
 
   /// A message that was judged before came again: it is judged as if it had arrived now.
@@ -166,7 +183,7 @@ extension Database {
   func requeueStatuses(ofReceived key: Int64, at time: Timestamp) throws {
     try run(
       """
-      UPDATE statusDelivery SET state = 'queued', nextAt = NULL, updatedAt = ?
+      UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
       WHERE state <> 'queued' AND status IN (SELECT key FROM status WHERE received = ?)
       """,
       [time.microseconds, key])

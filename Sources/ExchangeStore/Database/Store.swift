@@ -12,6 +12,9 @@ package final class Store: Sendable {
 
   package let files: ContentFiles
   let pool: DatabasePool
+  /// Held while pieces are looked up, written and committed: a piece that is recorded is never
+  /// written again, so a complete spool file cannot change while it is hashed.
+  let spoolLock = NSLock()
 
   /// Opens the database in `folder`, which `create` makes when it is missing.
   ///
@@ -34,7 +37,9 @@ package final class Store: Sendable {
         try database.execute(sql: "PRAGMA journal_size_limit = 33554432")
         guard try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2,
           try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal"
-        else { throw StoreError(.notDurable, "database: synchronous=FULL with WAL is not in force") }
+        else {
+          throw StoreError(.notDurable, "database: synchronous=FULL with WAL is not in force")
+        }
       }
     } catch let error as DatabaseError {
       throw StoreError(.unusable, "database \(path): \(error.message ?? "cannot be opened")")
@@ -58,9 +63,34 @@ package final class Store: Sendable {
     }
   }
 
+  // MARK: Access
+
+  /// One transaction; committed with an fsync when this returns. Throws `StoreError`, or what `body`
+  /// throws.
+  func write<Value>(
+    _ around: (before: CrashPoint, after: CrashPoint)? = nil, _ body: (Database) throws -> Value
+  ) throws -> Value {
+    do {
+      let value = try pool.write { database in
+        let value = try body(database)
+        around?.before.pass()
+        return value
+      }
+      around?.after.pass()
+      return value
+    } catch let error as DatabaseError {
+      throw StoreError(error)
+    }
+  }
+
+  /// One consistent view. Throws as `write`.
+  func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+    do { return try pool.read(body) } catch let error as DatabaseError { throw StoreError(error) }
+  }
+
   /// `PRAGMA quick_check`; throws `.corrupt` with the first finding.
   package func check() throws {
-    let finding = try pool.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
+    let finding = try read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
     guard finding == "ok" else {
       throw StoreError(.corrupt, "database: \(finding ?? "quick_check failed")")
     }
@@ -68,7 +98,7 @@ package final class Store: Sendable {
 
   /// The schema as SQL, for schemas/store.sql.
   package func schemaDump() throws -> String {
-    let statements = try pool.read {
+    let statements = try read {
       try String.fetchAll(
         $0,
         sql: """
@@ -81,7 +111,7 @@ package final class Store: Sendable {
 
   /// Facts about the node itself (its unit).
   package func setNodeValue(_ value: String, for key: String) throws {
-    try pool.write {
+    try write {
       try $0.execute(
         sql: "INSERT INTO node (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?2",
         arguments: [key, value])
@@ -89,7 +119,7 @@ package final class Store: Sendable {
   }
 
   package func nodeValue(for key: String) throws -> String? {
-    try pool.read {
+    try read {
       try String.fetchOne($0, sql: "SELECT value FROM node WHERE key = ?", arguments: [key])
     }
   }
@@ -101,22 +131,19 @@ package final class Store: Sendable {
 
   /// Removes leftovers of crashes from the content folders. Run by the daemon at its start.
   package func sweepContent() throws {
-    let transfers = try pool.read {
-      try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")
+    try files.removing {
+      let transfers = try read {
+        try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")
+      }
+      let known = try transfers.map { row in
+        files.spoolName(
+          sender: try row.unit("sender"), sha256: try row.digest("sha256"), size: row["size"]
+        ).fileName
+      }
+      try files.sweep(
+        isKnownBlob: { digest in try self.read { try $0.hasBlob(digest) } },
+        knownSpool: Set(known))
     }
-    let known = try transfers.map { row in
-      files.spoolName(
-        sender: try row.unit("sender"), sha256: try row.digest("sha256"), size: row["size"]
-      ).fileName
-    }
-    try files.sweep(
-      isKnownBlob: { digest in
-        try self.pool.read {
-          try Bool.fetchOne(
-            $0, sql: "SELECT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?)",
-            arguments: [digest.bytes]) ?? false
-        }
-      }, knownSpool: Set(known))
   }
 }
 

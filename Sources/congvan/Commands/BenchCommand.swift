@@ -16,7 +16,8 @@ struct BenchCommand: AsyncParsableCommand {
 
   @Option(help: "Bytes of the one attachment of each document.") var size = 100_000
   @Option(help: "Number of documents.") var count = 1000
-  @Option(help: "The receiving unit. Default: the directory's only other unit, or its first “test” unit.")
+  @Option(
+    help: "The receiving unit. Default: the directory's only other unit, or its first “test” unit.")
   var to: String?
   @Option(help: "Give up when no receipt came for so many seconds.") var patience = 30
   @Flag(help: "Print JSON.") var json = false
@@ -71,7 +72,9 @@ struct BenchCommand: AsyncParsableCommand {
       return unit
     }
     let others = context.directory.current.units.filter { $0.id != context.unit.organId }
-    guard let unit = others.first(where: { $0.groups.contains("test") }) ?? (others.count == 1 ? others.first : nil)
+    guard
+      let unit = others.first(where: { $0.groups.contains("test") })
+        ?? (others.count == 1 ? others.first : nil)
     else {
       throw DirectoryError(.unknown, "to: name the receiving unit with --to")
     }

@@ -21,7 +21,10 @@ struct BrokerCommand: ParsableCommand {
     @Option(help: "Directory file. Default: directory.file of the node.") var directory: String?
     @Option(help: "Virtual host.") var virtualHost = "congvan"
     @Option(help: "Length limit of a queue in bytes.") var queueBytes: Int64 = 20 << 30
-    @Option(help: "Folder for one password file per unit (UNIT.password, mode 0600). Existing ones are used again.")
+    @Option(
+      help:
+        "Folder for one password file per unit (UNIT.password, mode 0600). Existing ones are used again."
+    )
     var passwords: String?
     @Option(help: "Write to this file instead of standard output.") var out: String?
     @OptionGroup var folder: NodeFolder
@@ -41,8 +44,9 @@ struct BrokerCommand: ParsableCommand {
       if let passwords { options.passwords = try secrets(for: units, in: passwords) }
       let json = try BrokerDefinitions.json(for: units, options: options, hashing: hashing)
       guard let out else { return Console.print(String(decoding: json, as: UTF8.self)) }
-      guard FileManager.default.createFile(
-        atPath: out, contents: json, attributes: [.posixPermissions: 0o600])
+      guard
+        FileManager.default.createFile(
+          atPath: out, contents: json, attributes: [.posixPermissions: 0o600])
       else { throw ConfigError(.unreadable, "out: “\(out)” cannot be written") }
       Console.note("wrote \(out): \(units.units.count) units")
     }
@@ -60,9 +64,10 @@ struct BrokerCommand: ParsableCommand {
           continue
         }
         let password = BrokerDefinitions.makePassword()
-        guard manager.createFile(
-          atPath: path, contents: Data((password + "\n").utf8),
-          attributes: [.posixPermissions: 0o600])
+        guard
+          manager.createFile(
+            atPath: path, contents: Data((password + "\n").utf8),
+            attributes: [.posixPermissions: 0o600])
         else { throw ConfigError(.unreadable, "passwords: “\(path)” cannot be written") }
         secrets[unit.id] = password
       }

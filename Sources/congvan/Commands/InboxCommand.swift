@@ -15,8 +15,10 @@ struct InboxCommand: ParsableCommand {
     let documents = try store.incomingDocuments(limit: limit)
     if json { return try Console.print(.array(documents.map(\.json))) }
     Console.table(
-      ["ID", "ĐẾN LÚC", "NƠI GỬI", "SỐ, KÝ HIỆU", "NGÀY VB", "LOẠI", "TRÍCH YẾU", "ĐỘ KHẨN", "TỆP",
-        "TRẠNG THÁI"],
+      [
+        "ID", "ĐẾN LÚC", "NƠI GỬI", "SỐ, KÝ HIỆU", "NGÀY VB", "LOẠI", "TRÍCH YẾU", "ĐỘ KHẨN", "TỆP",
+        "TRẠNG THÁI",
+      ],
       documents.map { incoming in
         let document = incoming.document
         return [

@@ -59,8 +59,10 @@ struct InitCommand: ParsableCommand {
         "  # passphraseFile: unit.passphrase",
         with: "  passphraseFile: \(absolute(passphraseFile))")
     }
-    guard manager.createFile(atPath: configuration, contents: Data(text.utf8),
-      attributes: [.posixPermissions: 0o600])
+    guard
+      manager.createFile(
+        atPath: configuration, contents: Data(text.utf8),
+        attributes: [.posixPermissions: 0o600])
     else { throw ConfigError(.unreadable, "\(configuration): cannot be written") }
     Console.print(
       """

@@ -10,7 +10,7 @@ extension DeliverySummary {
       "id": .string(id), "document": .string(document.rawValue), "to": .string(to.rawValue),
       "state": .string(state.rawValue), "status": .text(status),
       "attempts": .integer(Int64(attempts)), "lastError": .text(lastError),
-      "lastErrorText": .text(lastErrorText), "nextAt": .time(nextAt),
+      "lastErrorText": .text(lastErrorText), "nextAt": .time(nextAt), "expiresAt": .time(expiresAt),
       "createdAt": .time(createdAt), "publishedAt": .time(publishedAt),
       "deliveredAt": .time(finishedAt), "updatedAt": .time(updatedAt),
     ])
@@ -51,5 +51,19 @@ extension IncomingSummary {
     members["receivedAt"] = .time(receivedAt)
     members["duplicates"] = .integer(Int64(duplicates))
     return .object(members)
+  }
+}
+
+extension HistoryEntry {
+  var json: JSON {
+    .object([
+      "at": .time(at), "subject": .string(subject), "unit": .text(unit), "from": .text(from),
+      "to": .string(to), "actor": .string(actor), "cause": .string(cause), "detail": .text(detail),
+    ])
+  }
+
+  var line: String {
+    "\(at.shown)  \(unit ?? subject)  \(from ?? "·") → \(to)  \(actor): \(cause)"
+      + (detail.map { " (\($0))" } ?? "")
   }
 }

@@ -1,37 +1,118 @@
 import ArgumentParser
 import ExchangeCore
+import ExchangeNode
 import ExchangeStore
+import Foundation
 
 struct QuarantineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "quarantine", abstract: "List messages that were not believed, and why.")
+    commandName: "quarantine", abstract: "Messages that were not believed, and why.",
+    subcommands: [List.self, Show.self, Release.self, Discard.self], defaultSubcommand: List.self)
 
-  @Option(help: "At most so many messages, newest first.") var limit = 100
-  @Flag(help: "Print JSON.") var json = false
-  @OptionGroup var folder: NodeFolder
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the quarantine.")
 
-  func run() throws {
-    let messages = try folder.assembly().store().quarantined(limit: limit)
-    if json {
-      return try Console.print(
-        .array(
-          messages.map { message in
-            .object([
-              "id": .integer(message.key), "from": .string(message.sender),
-              "messageId": .string(message.messageID), "type": .string(message.type),
-              "outcome": .string(message.outcome), "detail": .text(message.detail),
-              "size": .integer(message.size), "duplicates": .integer(Int64(message.duplicates)),
-              "receivedAt": .time(message.receivedAt),
-            ])
-          }))
+    @Option(help: "At most so many messages, newest first.") var limit = 100
+    @Flag(help: "Print JSON.") var json = false
+    @OptionGroup var folder: NodeFolder
+
+    func run() throws {
+      let messages = try folder.assembly().store().quarantined(limit: limit)
+      if json { return try Console.print(.array(messages.map { .object($0.members) })) }
+      Console.table(
+        ["ID", "ĐẾN LÚC", "NƠI GỬI", "MESSAGE-ID", "LÝ DO", "CHI TIẾT"],
+        messages.map { message in
+          [
+            "\(message.key)", message.receivedAt.shown, message.sender,
+            Console.cut(message.messageID, 40), message.outcome, message.detail ?? "",
+          ]
+        })
     }
-    Console.table(
-      ["ID", "ĐẾN LÚC", "NƠI GỬI", "MESSAGE-ID", "LÝ DO", "CHI TIẾT"],
-      messages.map { message in
-        [
-          "\(message.key)", message.receivedAt.shown, message.sender,
-          Console.cut(message.messageID, 40), message.outcome, message.detail ?? "",
-        ]
-      })
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show one message with its history; --out writes it to a file.")
+
+    @Argument(help: "Id from the list.") var id: Int64
+    @Option(help: "Write the message as it came to this new file.") var out: String?
+    @Flag(help: "Print JSON.") var json = false
+    @OptionGroup var folder: NodeFolder
+
+    func run() throws {
+      let store = try folder.assembly().store()
+      let message = try store.quarantined(key: id)
+      let history = try store.history(received: id)
+      if let out {
+        guard let body = message.body else {
+          throw StoreError(.contentMissing, "message \(id): its content was not kept")
+        }
+        guard !FileManager.default.fileExists(atPath: out),
+          FileManager.default.createFile(atPath: out, contents: body)
+        else { throw NodeError(.exportExists, "out: “\(out)” exists or cannot be written") }
+      }
+      if json {
+        var members = message.members
+        members["history"] = .array(history.map(\.json))
+        return try Console.print(.object(members))
+      }
+      Console.print(
+        """
+        Message \(message.key) from \(message.sender), \(message.type), \(message.size) bytes
+        message-id  \(message.messageID)
+        arrived     \(message.receivedAt.shown), again \(message.duplicates) times
+        because     \(message.outcome): \(message.detail ?? "")
+        """)
+      for entry in history { Console.print("  " + entry.line) }
+    }
+  }
+
+  struct Release: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Give a message back to the judge, who judges it anew by the same rules.")
+
+    @Argument(help: "Ids from the list.") var ids: [Int64]
+    @Option(help: "Why; recorded in the history.") var reason: String
+    @OptionGroup var folder: NodeFolder
+
+    func run() throws {
+      let store = try folder.assembly().store()
+      let reason = try Office.checkedReason(reason)
+      for id in ids {
+        try store.release(
+          quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
+        Console.print("message \(id) is judged anew")
+      }
+    }
+  }
+
+  struct Discard: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Put a message aside for good; row and history stay.")
+
+    @Argument(help: "Ids from the list.") var ids: [Int64]
+    @Option(help: "Why; recorded in the history.") var reason: String
+    @OptionGroup var folder: NodeFolder
+
+    func run() throws {
+      let store = try folder.assembly().store()
+      let reason = try Office.checkedReason(reason)
+      for id in ids {
+        try store.discard(
+          quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
+        Console.print("message \(id) is put aside")
+      }
+    }
+  }
+}
+
+extension QuarantinedMessage {
+  fileprivate var members: [String: JSON] {
+    [
+      "id": .integer(key), "from": .string(sender), "messageId": .string(messageID),
+      "type": .string(type), "outcome": .string(outcome), "detail": .text(detail),
+      "size": .integer(size), "duplicates": .integer(Int64(duplicates)),
+      "receivedAt": .time(receivedAt),
+    ]
   }
 }

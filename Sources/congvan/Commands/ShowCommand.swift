@@ -40,14 +40,7 @@ struct ShowCommand: ParsableCommand {
             "reasonCode": .text(status.reasonCode), "description": .text(status.note),
           ])
         })
-      members["history"] = .array(
-        history.map { entry in
-          .object([
-            "at": .time(entry.at), "subject": .string(entry.subject), "unit": .text(entry.unit),
-            "from": .text(entry.from), "to": .string(entry.to), "actor": .string(entry.actor),
-            "cause": .string(entry.cause), "detail": .text(entry.detail),
-          ])
-        })
+      members["history"] = .array(history.map(\.json))
       return try Console.print(.object(members))
     }
     Console.print(
@@ -61,7 +54,8 @@ struct ShowCommand: ParsableCommand {
       Chữ ký số     \(signature)
       """)
     if let incoming {
-      Console.print("Trạng thái    \(incoming.state.rawValue), đến lúc \(incoming.receivedAt.shown)")
+      Console.print(
+        "Trạng thái    \(incoming.state.rawValue), đến lúc \(incoming.receivedAt.shown)")
     }
     Console.print("\nTệp")
     for file in document.attachments {
@@ -85,11 +79,7 @@ struct ShowCommand: ParsableCommand {
       }
     }
     Console.print("\nLịch sử")
-    for entry in history {
-      Console.print(
-        "  \(entry.at.shown)  \(entry.unit ?? entry.subject)  \(entry.from ?? "·") → \(entry.to)"
-          + "  \(entry.actor): \(entry.cause)" + (entry.detail.map { " (\($0))" } ?? ""))
-    }
+    for entry in history { Console.print("  " + entry.line) }
   }
 
   private func signature(of document: DocumentSummary, _ assembly: Assembly, _ store: Store) throws

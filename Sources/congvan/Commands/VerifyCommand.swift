@@ -28,7 +28,8 @@ struct VerifyCommand: ParsableCommand {
     if json {
       try Console.print(
         .object([
-          "valid": .bool(report.isIntact), "documentId": .string(report.manifest.documentID.rawValue),
+          "valid": .bool(report.isIntact),
+          "documentId": .string(report.manifest.documentID.rawValue),
           "from": .string(report.manifest.from.organId.rawValue),
           "signers": .array(
             report.signers.map { signer in

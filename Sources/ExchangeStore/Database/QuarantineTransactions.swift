@@ -1,0 +1,106 @@
+package import ExchangeCore
+package import Foundation
+import GRDB
+
+/// A message that was not believed, or broke a rule.
+package struct QuarantinedMessage: Sendable {
+  package let key: Int64
+  /// The broker-asserted sender, or `?`.
+  package let sender: String
+  package let messageID: String
+  package let type: String
+  /// Outcome code.
+  package let outcome: String
+  package let detail: String?
+  package let size: Int64
+  package let duplicates: Int
+  package let receivedAt: Timestamp
+  /// The message as it came; nil when it was not kept (too long, or Điều 5).
+  package let body: Data?
+}
+
+extension Store {
+  /// Messages in quarantine, newest first, without their bodies.
+  package func quarantined(limit: Int) throws -> [QuarantinedMessage] {
+    try read { database in
+      try database.all(
+        """
+        SELECT key, sender, messageID, type, outcome, detail, size, duplicates, receivedAt,
+          NULL AS body FROM received WHERE state = 'quarantined' ORDER BY key DESC LIMIT ?
+        """, [limit]
+      ).map(Self.quarantined)
+    }
+  }
+
+  /// One message in quarantine with its body. Throws `.notFound`.
+  package func quarantined(key: Int64) throws -> QuarantinedMessage {
+    let row = try read { database in
+      try database.one(
+        "SELECT * FROM received WHERE key = ? AND state = 'quarantined'", [key])
+    }
+    guard let row else { throw StoreError(.notFound, "message \(key) is not in quarantine") }
+    return Self.quarantined(row)
+  }
+
+  /// What happened to a message of `received`, oldest first.
+  package func history(received key: Int64) throws -> [HistoryEntry] {
+    try read { database in
+      try database.all(
+        """
+        SELECT h.*, NULL AS recipient FROM history h
+        WHERE h.subject = 'received' AND h.subjectKey = ? ORDER BY h.key
+        """, [key]
+      ).map(HistoryEntry.init)
+    }
+  }
+
+  /// Gives a message back to the judge, who judges it by the same rules. Throws `.notFound`, or
+  /// `.contentMissing` when its body was not kept.
+  package func release(quarantined key: Int64, reason: String, at time: Timestamp, by actor: Actor)
+    throws
+  {
+    try move(
+      quarantined: key, to: .received, cause: "released", reason: reason, at: time, by: actor)
+  }
+
+  /// Puts a message aside for good; the row and its history stay.
+  package func discard(quarantined key: Int64, reason: String, at time: Timestamp, by actor: Actor)
+    throws
+  {
+    try move(
+      quarantined: key, to: .discarded, cause: "discarded", reason: reason, at: time, by: actor)
+  }
+
+  private func move(
+    quarantined key: Int64, to state: IncomingState, cause: String, reason: String,
+    at time: Timestamp, by actor: Actor
+  ) throws {
+    try write { database in
+      guard
+        let row = try database.one(
+          """
+          SELECT received.document, coalesce(body, document.signed) IS NULL AS isEmpty FROM received
+          LEFT JOIN document ON document.key = received.document
+          WHERE received.key = ? AND state = 'quarantined'
+          """, [key])
+      else { throw StoreError(.notFound, "message \(key) is not in quarantine") }
+      if state == .received, row["isEmpty"] == true {
+        throw StoreError(.contentMissing, "message \(key): its content was not kept")
+      }
+      try database.run(
+        """
+        UPDATE received SET state = ?, outcome = NULL, detail = NULL, updatedAt = ? WHERE key = ?
+        """, [state.rawValue, time.microseconds, key])
+      try database.record(
+        "received", key, document: row["document"], from: "quarantined", to: state.rawValue,
+        at: time, by: actor, cause: cause, detail: reason)
+    }
+  }
+
+  private static func quarantined(_ row: Row) -> QuarantinedMessage {
+    QuarantinedMessage(
+      key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
+      outcome: row["outcome"], detail: row["detail"], size: row["size"],
+      duplicates: row["duplicates"], receivedAt: row.time("receivedAt"), body: row["body"])
+  }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/python3
+"""Check schemas/examples against the JSON Schemas and expectations.json; exit 1 on any difference."""
+
+import json
+import sys
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+
+
+def main() -> int:
+    expected = json.loads((SCHEMAS / "examples/expectations.json").read_text(encoding="utf-8"))
+    checked = wrong = 0
+    for kind in ("manifest", "status"):
+        schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
+        Draft202012Validator.check_schema(schema)
+        validator = Draft202012Validator(schema)
+        for file in sorted((SCHEMAS / "examples" / kind).glob("*/*.json")):
+            name = str(file.relative_to(SCHEMAS / "examples"))
+            try:
+                is_valid = validator.is_valid(json.loads(file.read_bytes().decode("utf-8")))
+            except ValueError:
+                is_valid = False
+            should = file.parent.name == "valid" or not expected[name]["schema"]
+            checked += 1
+            if is_valid != should:
+                wrong += 1
+                print(f"{name}: the schema says {is_valid}, expected {should}")
+    print(f"{checked} examples checked, {wrong} wrong")
+    return 1 if wrong or checked < 50 else 0
+
+
+sys.exit(main())
