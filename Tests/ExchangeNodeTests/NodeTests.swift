@@ -72,7 +72,7 @@ import Testing
         })
     ])
     try node.settle()
-    #expect(try node.verdicts() == ["incomplete"])
+    #expect(try node.verdicts() == ["verified"])
     #expect(try node.judge.step(ripe: true) == 0)
   }
 }

@@ -130,6 +130,7 @@ import Testing
 
   @Test func noQueueBacksOffAndThenAsksAPerson() throws {
     try node.send(to: other)
+    node.relay.connectionChanged(.up)
     var rounds = 0
     while try state() != .suspended, rounds < 1000 {
       let messages = try take(10)
@@ -145,6 +146,19 @@ import Testing
     #expect(delivery.state == .suspended)
     #expect(delivery.lastError == "BROKER-NO-ROUTE")
     #expect((72...74).contains(rounds), "the horizon is 72 hours")
+  }
+
+  /// A weekend without a connection is not a weekend of refusals.
+  @Test func timeWithoutABrokerDoesNotCount() throws {
+    try node.send(to: other)
+    for _ in 0..<10 {
+      node.relay.connectionChanged(.up)
+      try answer(try take(10), .rejected)
+      node.relay.connectionChanged(.stopped)
+      node.clock.advance(by: .seconds(48 * 3600))
+    }
+    #expect(try node.deliveries().first?.attempts == 10)
+    #expect(try state() == .retrying)
   }
 
   @Test func whatTheBrokerRefusesIsSuspendedAtOnce() throws {
@@ -211,14 +225,14 @@ import Testing
     #expect(messages.map(\.envelope.kind) == [.status, .piece, .document])
 
     try node.withTrouble("UPDATE", on: "delivery") {
-      #expect(throws: DatabaseError.self) { try answer(messages) }
-      #expect(throws: DatabaseError.self) { try answer(messages) }
+      #expect(throws: StoreError(.unusable, "")) { try answer(messages) }
+      #expect(throws: StoreError(.unusable, "")) { try answer(messages) }
     }
     #expect(try state() == .queued)
     #expect(try take(10).isEmpty, "they are still claimed")
     try answer(messages)
     #expect(try state() == .published)
-    #expect(try node.texts("SELECT state FROM statusDelivery") == ["published"])
+    #expect(try node.texts("SELECT state FROM notice") == ["published"])
     #expect(try node.relay.isIdle())
   }
 
