@@ -18,15 +18,15 @@ package final class Judge: Sendable {
   }
 
   /// Judges up to one batch. `ripe` also looks at documents whose attachments were missing.
-  /// Returns how many messages were judged.
+  /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
-    var rows = try context.store.unjudged(limit: Self.batch)
-    if ripe { rows += try context.store.ripe(limit: Self.batch) }
+    let fresh = try context.store.unjudged(limit: Self.batch)
+    let rows = fresh + (ripe ? try context.store.ripe(limit: Self.batch) : [])
     guard !rows.isEmpty else { return 0 }
     let judgements = try rows.map(judge)
     try context.store.apply(judgements, at: context.clock.now)
     for (row, judgement) in zip(rows, judgements) { note(judgement, row) }
-    return rows.count
+    return fresh.count + judgements.dropFirst(fresh.count).count { !$0.isWaiting }
   }
 
   /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large
@@ -76,14 +76,13 @@ package final class Judge: Sendable {
     -> (Judgement.Decision, String?)
   {
     func refuse(
-      _ outcome: OutcomeCode, _ detail: String, content: Data?, discard: [SHA256Digest] = [],
-      spoiled: [SHA256Digest] = []
+      _ outcome: OutcomeCode, _ detail: String, content: Data?, discard: [SHA256Digest] = []
     ) throws -> (Judgement.Decision, String?) {
       (
         .quarantine(
           outcome, detail: detail,
           refusal: try refusal(message, to: sender, outcome, detail, content: content),
-          discard: discard, spoiled: spoiled), nil
+          discard: discard), nil
       )
     }
 
@@ -123,8 +122,7 @@ package final class Judge: Sendable {
     let (missing, spoiled, isArrived) = try context.store.missing(digests, from: sender)
     if let altered = manifest.attachments.first(where: { spoiled.contains($0.sha256) }) {
       return try refuse(
-        .attachmentAltered, "“\(altered.name)” does not have its digest", content: content,
-        spoiled: spoiled)
+        .attachmentAltered, "“\(altered.name)” does not have its digest", content: content)
     }
     guard missing.isEmpty else {
       return (.wait(manifest, digest, isArrived: isArrived), evidence)
@@ -223,7 +221,7 @@ package final class Judge: Sendable {
   }
 
   private func note(_ judgement: Judgement, _ message: UnjudgedMessage) {
-    guard case .quarantine(let outcome, let detail, _, _, _) = judgement.decision else { return }
+    guard case .quarantine(let outcome, let detail, _, _) = judgement.decision else { return }
     log.warning(
       "message is quarantined",
       metadata: [

@@ -215,6 +215,7 @@ package struct ContentFiles: Sendable {
   /// Removes the file of a content. Called inside `removing`, when no row names it.
   func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
 
+  /// Removes the spool file of a transfer whose row is gone.
   func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
 
   /// Removes temporary files, and blob and spool files that no row knows, when they are older than

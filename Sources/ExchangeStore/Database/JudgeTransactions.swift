@@ -51,11 +51,9 @@ package struct Judgement: Sendable {
     case wait(Manifest, SHA256Digest, isArrived: Bool)
     /// Another message already brought this very document.
     case duplicate(of: Int64)
-    /// `discard` names content that must not stay here (Điều 5) unless another document has it;
-    /// `spoiled` the altered content for which it is refused, which may come again from now on.
+    /// `discard` names content that must not stay here (Điều 5) unless another document has it.
     case quarantine(
-      OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [],
-      spoiled: [SHA256Digest] = [])
+      OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [])
     /// A status of another unit, with what it means for our delivery.
     case status(StatusStatement, about: Int64?, effect: (delivery: Int64, to: DeliveryEffect)?)
     /// A tally, with the messages whose statuses its sender lacks and our answer.
@@ -68,6 +66,8 @@ package struct Judgement: Sendable {
   package let decision: Decision
   /// Who signed, for the history.
   package let evidence: String?
+
+  package var isWaiting: Bool { if case .wait = decision { true } else { false } }
 
   package init(message: Int64, decision: Decision, evidence: String? = nil) {
     self.message = message
@@ -106,7 +106,9 @@ extension Store {
           NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = received.document
             AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256))
           OR EXISTS (SELECT 1 FROM attachment a JOIN spoiled s ON s.sha256 = a.sha256
-            WHERE a.document = received.document AND s.sender = received.sender))
+            WHERE a.document = received.document AND s.sender = received.sender
+              AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
+                AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
         """, limit: limit)
   }
 
@@ -163,8 +165,9 @@ extension Store {
     }
   }
 
-  /// Of `digests`: those that are not here, those that came spoiled from `sender`, and whether all
-  /// pieces of the missing ones are here and only have to be put together.
+  /// Of `digests`: those that are not here, those that came spoiled from `sender` and have not come
+  /// again since, and whether all pieces of the missing ones are here and only have to be put
+  /// together.
   package func missing(_ digests: [SHA256Digest], from sender: UnitID) throws
     -> (missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool)
   {
@@ -172,8 +175,11 @@ extension Store {
       let missing = try digests.filter { try !database.hasBlob($0) }
       let spoiled = try missing.filter { digest in
         try database.one(
-          "SELECT 1 FROM spoiled WHERE sender = ? AND sha256 = ?",
-          [sender.rawValue, digest.bytes]) != nil
+          """
+          SELECT 1 FROM spoiled WHERE sender = ?1 AND sha256 = ?2
+            AND NOT EXISTS (SELECT 1 FROM transfer
+              WHERE sender = ?1 AND sha256 = ?2 AND pieces * ?3 >= size)
+          """, [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
       }
       let isArrived = try missing.allSatisfy { digest in
         try database.one(
@@ -269,9 +275,16 @@ extension Database {
         try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
       }
     case .duplicate(let original):
-      try run("UPDATE received SET duplicates = duplicates + 1 WHERE key = ?", [original])
-      if try one("SELECT 1 FROM received WHERE key = ? AND state = 'accepted'", [original]) != nil {
-        try requeueStatuses(ofReceived: original, at: time)
+      let first = try one(
+        "UPDATE received SET duplicates = duplicates + 1 WHERE key = ? RETURNING state, document",
+        [original])
+      switch try first?.incomingState("state") {
+      case .accepted: try requeueStatuses(ofReceived: original, at: time)
+      case .quarantined:
+        try judgeAnew(
+          original, from: .quarantined, document: first?["document"],
+          body: row["body"], at: time)
+      case .received, .verified, .incomplete, .discarded, nil: break
       }
       try run(
         "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
@@ -279,15 +292,10 @@ extension Database {
       try record(
         "received", key, document: nil, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "duplicate of message \(original)")
-    case .quarantine(let outcome, let detail, let refusal, let discard, let spoiled):
+    case .quarantine(let outcome, let detail, let refusal, let discard):
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail, at: time)
       if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
-      for digest in spoiled {
-        try run(
-          "DELETE FROM spoiled WHERE sender = ? AND sha256 = ?",
-          [row["sender"] as String, digest.bytes])
-      }
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
       return try discard.map { try removeUnused($0, from: sender) }
