@@ -75,9 +75,8 @@ package struct ContentFiles: Sendable {
   package func ingest(
     path: String, maximum: Int64, inspect: (_ head: Data, _ tail: Data) throws -> Void
   ) throws -> StoredContent {
-    let source = try OpenFile(path, O_RDONLY)
-    var status = stat()
-    guard fstat(source.descriptor, &status) == 0 else { throw StoreError.system("stat", path) }
+    let source = try Self.open(path)
+    let status = try source.status()
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw DocumentError(.attachmentUnreadable, "file “\(path)”: is not a regular file")
     }
@@ -93,7 +92,7 @@ package struct ContentFiles: Sendable {
       try source.read(count: Int(min(size, window)), at: max(0, size - window)))
     if size <= Self.inlineLimit {
       let data = try source.read(count: Int(size), at: 0)
-      try expectUnchanged(data.count == size, path)
+      try expectUnchanged(try source.status().isSameFile(as: status), path)
       return .inline(data, hashing.sha256(data))
     }
     let temporary = temporaryPath()
@@ -108,6 +107,7 @@ package struct ContentFiles: Sendable {
         try copy.write(data, at: offset)
         offset += Int64(data.count)
       }
+      try expectUnchanged(try source.status().isSameFile(as: status), path)
       CrashPoint.contentBeforeSync.pass()
       try copy.sync()
       let digest = hash.finish()
@@ -116,6 +116,15 @@ package struct ContentFiles: Sendable {
     } catch {
       FileIO.remove(temporary)
       throw error
+    }
+  }
+
+  /// Opens a person's file. Without waiting: a pipe has no end, and is refused later.
+  private static func open(_ path: String) throws -> OpenFile {
+    do { return try OpenFile(path, O_RDONLY | O_NONBLOCK) } catch {
+      let isMissing = FileIO.isMissing(path)
+      throw DocumentError(
+        isMissing ? .attachmentMissing : .attachmentUnreadable, "file “\(path)”: \(error.reason)")
     }
   }
 
