@@ -64,7 +64,7 @@ extension Office {
   }
 
   private func accepted(_ id: String) throws -> (IncomingSummary, SHA256Digest) {
-    let (document, direction) = try context.store.find(id)
+    let (document, direction) = try context.store.find(id, preferring: "incoming")
     guard direction == "incoming",
       let incoming = try context.store.incomingDocument(key: document.key)
     else { throw NodeError(.notIncoming, "document \(document.id) is not an incoming one") }

@@ -200,14 +200,20 @@ package struct Office: Sendable {
       keys = try context.store.deliveries(filter).map(\.key)
     }
     for id in ids {
-      let parts = id.split(separator: "/", maxSplits: 1)
-      let (document, direction) = try context.store.find(String(parts.first ?? ""))
+      let parts = id.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+      let (document, direction) = try context.store.find(
+        String(parts[0]), preferring: "outgoing")
       guard direction == "outgoing" else {
         throw StoreError(.notFound, "document \(document.id) is not an outgoing one")
       }
       var one = filter
       one.documents = [document.id]
-      if parts.count == 2 { one.to = UnitID(String(parts[1])) }
+      if parts.count == 2 {
+        guard let unit = UnitID(String(parts[1])) else {
+          throw StoreError(.notFound, "no delivery “\(id)”: not a unit's identifier")
+        }
+        one.to = unit
+      }
       let found = try context.store.deliveries(one).map(\.key)
       guard !found.isEmpty else { throw StoreError(.notFound, "no delivery “\(id)”") }
       keys += found
@@ -218,7 +224,7 @@ package struct Office: Sendable {
 
   /// An outgoing document by its id or the beginning of it.
   func outgoing(_ id: String) throws -> DocumentSummary {
-    let (document, direction) = try context.store.find(id)
+    let (document, direction) = try context.store.find(id, preferring: "outgoing")
     guard direction == "outgoing" else {
       throw NodeError(.notOutgoing, "document \(document.id) is not an outgoing one")
     }
@@ -235,16 +241,21 @@ package struct Office: Sendable {
 }
 
 extension Store {
-  /// The document whose id is `text` or begins with it (at least 8 characters).
-  package func find(_ text: String) throws -> (summary: DocumentSummary, direction: String) {
+  /// The document whose id is `text` or begins with it (at least 8 characters). Of several, the one
+  /// of the `preferred` direction: another unit may send a document under the id of one of ours.
+  package func find(_ text: String, preferring preferred: String? = nil) throws -> (
+    summary: DocumentSummary, direction: String
+  ) {
     guard text.utf8.count >= 8, text.allSatisfy({ $0.isHexDigit || $0 == "-" }) else {
       throw StoreError(.notFound, "“\(text)” is not an id or the beginning of one")
     }
     let found = try documents(idPrefix: text.lowercased())
     guard let first = found.first else { throw StoreError(.notFound, "no document “\(text)”") }
-    guard found.count == 1 else {
+    guard found.count > 1 else { return first }
+    let fitting = found.filter { $0.direction == preferred }
+    guard let only = fitting.first, fitting.count == 1 else {
       throw StoreError(.ambiguous, "“\(text)” is the beginning of \(found.count) documents")
     }
-    return first
+    return only
   }
 }

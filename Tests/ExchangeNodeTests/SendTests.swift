@@ -1,0 +1,185 @@
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import ExchangeTestKit
+import Foundation
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What a clerk can get wrong when sending. Each mistake has its code, and leaves nothing behind.
+@Suite(.timeLimit(.minutes(1))) struct SendTests {
+  typealias Change = @Sendable (inout OutgoingDraft, TestNode) throws -> Void
+
+  struct Mistake: Sendable, CustomTestStringConvertible {
+    let name: String
+    let code: String
+    /// Stands in the reason.
+    let mention: String
+    let change: Change
+
+    init(
+      _ name: String, _ code: DocumentErrorCode, _ mention: String = "", _ change: @escaping Change
+    ) {
+      (self.name, self.code, self.mention, self.change) = (name, code.rawValue, mention, change)
+    }
+
+    init(unit name: String, _ mention: String, _ change: @escaping Change) {
+      (self.name, self.mention, self.change) = (name, mention, change)
+      code = DirectoryErrorCode.unknown.rawValue
+    }
+
+    var testDescription: String { name }
+  }
+
+  static let mistakes: [Mistake] = [
+    // Files.
+    Mistake("no file", .attachmentMissing) { draft, _ in draft.files = [] },
+    Mistake("missing file", .attachmentMissing, "không có.pdf") { draft, node in
+      draft.files = [node.folder.path("không có.pdf")]
+    },
+    Mistake("name of 300 bytes", .attachmentMissing) { draft, node in
+      draft.files = [node.folder.path(String(repeating: "a", count: 300) + ".pdf")]
+    },
+    Mistake("empty file", .attachmentSize) { draft, node in
+      draft.files = [try node.folder.write(Data(), as: "rỗng.pdf")]
+    },
+    Mistake("folder", .attachmentUnreadable) { draft, node in
+      draft.files = [node.folder.url.path]
+    },
+    Mistake("named pipe", .attachmentUnreadable) { draft, node in
+      draft.files = [node.folder.path("ống.pdf")]
+      #expect(mkfifo(draft.files[0], 0o600) == 0)
+    },
+    Mistake("device", .attachmentUnreadable) { draft, _ in draft.files = ["/dev/zero"] },
+    Mistake("same path twice", .attachmentDuplicate) { draft, _ in draft.files += draft.files },
+    Mistake("same content, other name", .attachmentDuplicate, "van-ban.pdf") { draft, node in
+      draft.files.append(try node.folder.write(pdf("văn bản"), as: "bản sao.pdf"))
+    },
+    Mistake("other content, same name", .attachmentDuplicate) { draft, node in
+      let folder = node.folder.url.appending(path: "khác")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+      try pdf("khác").write(to: folder.appending(path: "VAN-BAN.PDF"))
+      draft.files.append(folder.appending(path: "VAN-BAN.PDF").path)
+    },
+    Mistake("control character in the name", .attachmentName) { draft, node in
+      draft.files = [try node.folder.write(pdf("x"), as: "a\u{7}.pdf")]
+    },
+    Mistake("text direction in the name", .attachmentName) { draft, node in
+      draft.files = [try node.folder.write(pdf("x"), as: "a\u{202E}fdp.pdf")]
+    },
+    Mistake("TCVN3 in the name", .encoding) { draft, node in
+      draft.files = [try node.folder.write(pdf("x"), as: "QuyÕt ®Þnh.pdf")]
+    },
+    Mistake("type contradicts extension", .attachmentFormat, "PNG") { draft, node in
+      draft.files = [try node.folder.write(pdf("x"), as: "ảnh.png")]
+    },
+    Mistake("extension not allowed", .attachmentFormat, "exe") { draft, node in
+      draft.files = [try node.folder.write(pdf("x"), as: "setup.exe")]
+    },
+    Mistake("second file is bad", .attachmentFormat) { draft, node in
+      draft.files.append(try node.folder.write(Data("MZ".utf8), as: "phụ lục.pdf"))
+    },
+    Mistake("file too large", .tooLarge) { draft, node in
+      draft.files = [try node.folder.write(pdf("x", size: 2_000_001), as: "lớn.pdf")]
+    },
+    Mistake("files too large together", .tooLarge) { draft, node in
+      draft.files = try (0..<3).map {
+        try node.folder.write(pdf("\($0)", size: 700_000), as: "\($0).pdf")
+      }
+    },
+    Mistake("101 files", .tooLarge) { draft, node in
+      draft.files = try (0..<101).map { try node.folder.write(pdf("\($0)"), as: "\($0).pdf") }
+    },
+    // Recipients.
+    Mistake("no recipient", .recipients) { draft, _ in draft.recipients = [] },
+    Mistake("itself", .recipients) { draft, node in draft.recipients = [node.id.rawValue] },
+    Mistake("recipient twice", .recipients) { draft, _ in draft.recipients += draft.recipients },
+    Mistake("recipient twice by its alias", .recipients) { draft, _ in
+      draft.recipients.append(Province.betaOld.rawValue)
+    },
+    Mistake(unit: "unknown unit", "CDCS.BETA") { draft, _ in draft.recipients = ["CDCS.BETTA"] },
+    Mistake(unit: "not even an id", "*") { draft, _ in draft.recipients = ["*"] },
+    Mistake(unit: "unknown group", "@không") { draft, _ in draft.recipients = ["@không"] },
+    // Record fields.
+    Mistake("number without notation", .referenceNumber) { draft, _ in draft.number = "159" },
+    Mistake("number with words", .referenceNumber) { draft, _ in draft.number = "số 9/QĐ" },
+    Mistake("non-existent date", .date, "2023-02-30") { draft, _ in draft.date = "2023-02-30" },
+    Mistake("day first", .date) { draft, _ in draft.date = "21-09-2026" },
+    Mistake("non-existent due date", .date) { draft, _ in draft.dueDate = "2026-13-01" },
+    Mistake("empty subject", .text) { draft, _ in draft.subject = " \n" },
+    Mistake("long subject", .text, "501") { draft, _ in
+      draft.subject = String(repeating: "đ", count: 501)
+    },
+    Mistake("control character in the subject", .text) { draft, _ in draft.subject = "a\u{7}b" },
+    Mistake("TCVN3 subject", .encoding) { draft, _ in draft.subject = "QuyÕt ®Þnh" },
+    Mistake("long type", .text) { draft, _ in draft.typeName = String(repeating: "x", count: 101) },
+    Mistake("position without a signer", .text) { draft, _ in draft.position = "Chủ tịch" },
+    Mistake("TCVN3 signer", .encoding) { draft, _ in draft.signerName = "NguyÔn V¨n ®Ö" },
+    Mistake("secrecy", .secrecy) { draft, _ in draft.secrecyMark = "Mật" },
+    Mistake("secrecy in other letters", .secrecy) { draft, _ in
+      draft.secrecyMark = "TỐI MẬT".decomposedStringWithCanonicalMapping
+    },
+  ]
+
+  @Test(arguments: mistakes)
+  func aMistakeLeavesNothingBehind(_ mistake: Mistake) throws {
+    let node = try TestNode(Province.alpha, limits: IntakeLimits(documentBytes: 2_000_000))
+    let file = try node.folder.write(pdf("văn bản"), as: "van-ban.pdf")
+    var draft = draft([file], to: [Province.beta])
+    try mistake.change(&draft, node)
+    let error = #expect(throws: (any Error).self) { try node.office.send(draft) }
+    let report = try #require(error as? any ReportableError)
+    #expect(report.code == mistake.code)
+    #expect(mistake.mention.isEmpty || report.reason.contains(mistake.mention))
+    #expect(!report.hint.isEmpty)
+    for table in ["document", "delivery", "attachment", "blob", "history"] {
+      #expect(try node.count(table) == 0, "\(table)")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: node.folder.path("tmp")) == [])
+  }
+
+  @Test func theDatabaseFailsAndNothingIsLeft() throws {
+    let node = try TestNode(Province.alpha)
+    try node.withTrouble("INSERT", on: "delivery") {
+      #expect(throws: StoreError.self) { try node.send(to: [Province.beta]) }
+    }
+    #expect(try node.count("document") == 0)
+    #expect(try node.count("blob") == 0)
+  }
+
+  // MARK: What is right
+
+  @Test func whatIsRightArrivesAsItWasEntered() throws {
+    let node = try TestNode(Province.alpha)
+    let name = "Quyết định 159.pdf".decomposedStringWithCanonicalMapping
+    let file = try node.folder.write(pdf("văn bản"), as: name)
+    var draft = draft([file], to: [Province.gamma])
+    draft.recipients = ["@tat-ca"]
+    draft.subject = "  V/v tổ chức hội nghị ".decomposedStringWithCanonicalMapping
+    draft.signerName = "Nguyễn Văn An"
+    draft.position = "Chủ tịch"
+    draft.secrecyMark = "thường"
+    let (id, deliveries) = try node.office.send(draft)
+    #expect(deliveries.map(\.to) == [Province.beta.organId, Province.gamma.organId])
+    let key = try node.store.documents(idPrefix: id.rawValue)[0].summary.key
+    let signed = try node.store.signedManifest(document: key)
+    guard
+      case .valid(let json, let signers) = node.context.verifier.verify(
+        signed, from: node.id, arrivedAt: node.clock.now)
+    else {
+      Issue.record("the own signature does not verify")
+      return
+    }
+    let manifest = try ManifestCodec.decode(json)
+    #expect(signers.count == 1)
+    #expect(manifest.documentID == id)
+    #expect(manifest.subject == "V/v tổ chức hội nghị")
+    #expect(manifest.attachments.map(\.name) == ["Quyết định 159.pdf"])
+    #expect(TextRules.isNFC(manifest.attachments[0].name))
+    #expect(manifest.number.description == "159/QĐ-LĐLĐ")
+    #expect(manifest.signer?.position == "Chủ tịch")
+  }
+}
