@@ -77,7 +77,8 @@ class Broker:
 
     def leader(self, queue: str) -> int:
         """The member that leads a quorum queue."""
-        node = self.api("GET", f"/api/queues/{VHOST}/{urllib.parse.quote(queue, safe='')}")["node"]
+        shown = self.api("GET", f"/api/queues/{VHOST}/{urllib.parse.quote(queue, safe='')}")
+        node = shown.get("leader") or shown["node"]
         names = [env["NODENAME"] for env in self.env]
         return names.index(node)
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -57,18 +58,24 @@ class Campaign:
         command = [DEPLOY / "province", "make", self.province, self.options.program, *units]
         if self.options.cluster:
             command.insert(2, "--cluster")
-        self._run(*command)
+        shim = self._clock_shim()
+        environment = dict(os.environ)
+        if shim:  # certificates of yesterday: a clock that jumps back must not make them too young
+            past = self.folder / "past.clock"
+            past.write_bytes(struct.pack("q", -86_400 * 1_000_000))
+            environment |= {"LD_PRELOAD": str(shim), "CAMPAIGN_CLOCK": str(past)}
+        self._run(*command, environment=environment)
         kind = Cluster if self.options.cluster else Broker
         self.broker = kind(self.province / "broker")
-        shim = self._clock_shim()
         for unit, *_ in UNITS:
             proxy = Proxy(self.broker.tls)
             self.nodes.append(Node(unit, self.province / unit, Path(self.options.program), proxy,
                                    self.journal, shim))
 
     @staticmethod
-    def _run(*command: object) -> None:
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    def _run(*command: object, environment: dict[str, str]) -> None:
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
+                              env=environment)
         if done.returncode:
             raise SystemExit(f"campaign: {command[0]}: {done.stderr.strip()[-2000:]}")
 
