@@ -68,7 +68,10 @@ struct Assembly {
   }
 
   var limits: IntakeLimits {
-    get throws { IntakeLimits(documentBytes: try settings.documentBytes) }
+    get throws {
+      IntakeLimits(
+        documentBytes: try settings.documentBytes, freeBytes: try settings.freeBytes)
+    }
   }
 
   /// The person at the keyboard, as the operating system knows them.
@@ -118,6 +121,7 @@ struct Assembly {
     var options = Node.Options()
     options.limits = try limits
     options.policy.horizon = try settings.horizon
+    options.steward = try settings.reconciliation
     options.untilIdle = untilIdle
     return Node(
       context: try context(log: log),

@@ -1,4 +1,5 @@
 import ExchangeCore
+import ExchangeNode
 import Foundation
 import Yams
 
@@ -46,7 +47,9 @@ struct Settings: Sendable {
     ("signing.pkcs12File", ""), ("signing.passphraseFile", ""),
     ("trust.anchorsFile", "ca.crt"), ("trust.crlFile", ""), ("trust.signingTimeWindowDays", "45"),
     ("directory.file", "directory.json"), ("limits.documentBytes", "1073741824"),
-    ("retry.horizonHours", "72"), ("log.level", "info"),
+    ("limits.freeBytes", "209715200"),
+    ("retry.horizonHours", "72"), ("reconcile.intervalHours", "24"),
+    ("reconcile.windowDays", "30"), ("log.level", "info"),
   ]
 
   let folder: String
@@ -98,7 +101,7 @@ struct Settings: Sendable {
 
   private static let prefixes = [
     "CONGVAN_UNIT_", "CONGVAN_BROKER_", "CONGVAN_SIGNING_", "CONGVAN_TRUST_", "CONGVAN_DIRECTORY_",
-    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_LOG_",
+    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_RECONCILE_", "CONGVAN_LOG_",
   ]
   /// Secrets may come from the environment itself, for service managers that keep them there.
   private static let secretVariables = ["CONGVAN_BROKER_PASSWORD", "CONGVAN_SIGNING_PASSPHRASE"]
@@ -117,7 +120,9 @@ struct Settings: Sendable {
     return text
   }
 
-  private static func flatten(_ node: Node, _ path: String, into values: inout [String: String])
+  private static func flatten(
+    _ node: Yams.Node, _ path: String, into values: inout [String: String]
+  )
     throws
   {
     switch node {
@@ -134,7 +139,9 @@ struct Settings: Sendable {
 
   private func checkForms() throws {
     _ = try unit
-    _ = try (brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat)
+    _ = try (
+      brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
+    )
     _ = try (usesTLS, usesPassword)
     guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
     else {
@@ -178,11 +185,22 @@ struct Settings: Sendable {
   var documentBytes: Int64 {
     get throws { Int64(try number("limits.documentBytes", 1...Int(WireLimits.documentBytes))) }
   }
+  var freeBytes: Int64 {
+    get throws { Int64(try number("limits.freeBytes", 0...(1 << 50))) }
+  }
   var signingTimeWindow: Duration {
     get throws { .seconds(86_400 * (try number("trust.signingTimeWindowDays", 1...3650))) }
   }
   var horizon: Duration {
     get throws { .seconds(3600 * (try number("retry.horizonHours", 1...8760))) }
+  }
+
+  var reconciliation: Steward.Policy {
+    get throws {
+      Steward.Policy(
+        interval: .seconds(3600 * (try number("reconcile.intervalHours", 1...8760))),
+        window: .seconds(86_400 * (try number("reconcile.windowDays", 1...3650))))
+    }
   }
 
   private func number(_ key: String, _ range: ClosedRange<Int>) throws -> Int {
@@ -257,9 +275,14 @@ struct Settings: Sendable {
 
     limits:
       documentBytes: 1073741824  # sum of a document's attachments, in and out
+      freeBytes: 209715200       # of the disk; below, messages stay in the queue
 
     retry:
       horizonHours: 72           # how long the broker may refuse before a person is asked
+
+    reconcile:
+      intervalHours: 24          # how often units compare what was sent with what arrived
+      windowDays: 30             # how far back
 
     log:
       level: info                # trace, debug, info, warning, error

@@ -156,7 +156,7 @@ import Testing
     #expect(try node.verdicts() == ["accepted"])
     #expect(try duplicates == [99])
     #expect(try node.answers() == ["01"])
-    #expect(try node.count("statusDelivery", "state = 'queued'") == 1)
+    #expect(try node.count("notice", "state = 'queued'") == 1)
   }
 }
 

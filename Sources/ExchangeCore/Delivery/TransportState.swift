@@ -32,6 +32,8 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.suspended, .refused),
       // A person at the receiver may refuse what had arrived.
       (.delivered, .refused),
+      // The receiver lost it and said so in its answer to a tally.
+      (.delivered, .queued),
       (.refused, .queued), (.refused, .delivered),
       (.expired, .queued), (.expired, .delivered), (.expired, .refused):
       true

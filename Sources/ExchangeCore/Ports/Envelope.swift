@@ -33,6 +33,8 @@ package enum MessageKind: String, Sendable, Hashable, CaseIterable {
   case document = "congvan.document"
   case piece = "congvan.piece"
   case status = "congvan.status"
+  case tally = "congvan.tally"
+  case tallyAnswer = "congvan.tally-answer"
 
   package var contentType: String {
     self == .piece ? "application/octet-stream" : "application/pkcs7-mime"

@@ -6,7 +6,7 @@ package import Logging
 /// Decides about stored messages: what is believed, what is refused and why. Runs on one thread;
 /// every batch is one commit.
 package final class Judge: Sendable {
-  private let context: NodeContext
+  let context: NodeContext
   private let limits: IntakeLimits
   private let log: Logger
   private static let batch = 32
@@ -59,6 +59,8 @@ package final class Judge: Sendable {
     switch MessageKind(rawValue: message.type) {
     case .document: decision = try judgeDocument(message, from: sender)
     case .status: decision = try judgeStatus(message, from: sender)
+    case .tally: decision = try judgeTally(message, from: sender)
+    case .tallyAnswer: decision = try judgeTallyAnswer(message, from: sender)
     case .piece, nil:
       decision = (
         .quarantine(
@@ -202,13 +204,13 @@ package final class Judge: Sendable {
       note: detail)
   }
 
-  private func checkVersion(_ message: UnjudgedMessage) throws(DocumentError) {
+  func checkVersion(_ message: UnjudgedMessage) throws(DocumentError) {
     guard message.version == Envelope.version else {
       throw DocumentError(.version, "congvan-version: is not \(Envelope.version)")
     }
   }
 
-  private func outcome(of error: DocumentError) -> OutcomeCode {
+  func outcome(of error: DocumentError) -> OutcomeCode {
     switch error.kind {
     case .secrecy: .dieu5
     case .malformed: .malformed
@@ -216,66 +218,6 @@ package final class Judge: Sendable {
     case .tooLarge, .attachmentSize: .tooLarge
     default: .rule
     }
-  }
-
-  // MARK: Statuses
-
-  private func judgeStatus(_ message: UnjudgedMessage, from sender: UnitID) throws
-    -> (Judgement.Decision, String?)
-  {
-    func quarantine(_ outcome: OutcomeCode, _ detail: String) -> (Judgement.Decision, String?) {
-      (.quarantine(outcome, detail: detail, refusal: nil), nil)
-    }
-    let content: Data
-    let signers: [SignerIdentity]
-    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.receivedAt) {
-    case .invalid(let problem, let detail, _): return quarantine(OutcomeCode(problem), detail)
-    case .valid(let verified, let identities):
-      content = verified
-      signers = identities
-    }
-    let status: StatusStatement
-    do {
-      try checkVersion(message)
-      status = try StatusCodec.decode(content)
-    } catch let error as DocumentError {
-      return quarantine(outcome(of: error), error.reason)
-    }
-    let directory = context.directory.current
-    guard directory.unit(status.from.organId)?.id == directory.unit(sender)?.id else {
-      return quarantine(
-        .senderMismatch, "from: “\(status.from.organId)”, but “\(sender)” sent it")
-    }
-    let evidence = signers.map { "\($0.subject), \($0.certificate)" }.joined(separator: "; ")
-    let unit = context.unit.organId
-    if let delivery = try context.store.delivery(
-      of: status.documentID, issuedBy: unit, to: sender)
-    {
-      let isSame = delivery.manifestDigest == status.manifestDigest
-      guard isSame || status.code == .refused else {
-        return quarantine(.statusUnmatched, "manifestSha256: is not the digest of our document")
-      }
-      return (
-        .status(
-          status, about: delivery.document,
-          effect: effect(of: status, isSame: isSame).map { (delivery.key, $0) }), evidence
-      )
-    }
-    if let document = try context.store.incomingDocument(from: sender, id: status.documentID) {
-      return (.status(status, about: document.key, effect: nil), evidence)
-    }
-    return quarantine(
-      .statusUnmatched, "document \(status.documentID) was never sent to “\(sender)”")
-  }
-
-  private func effect(of status: StatusStatement, isSame: Bool) -> DeliveryEffect? {
-    if status.code.provesArrival { return .delivered(code: status.code.rawValue) }
-    guard status.code == .refused else { return nil }
-    let code = status.reasonCode ?? OutcomeCode.refusedByPerson.rawValue
-    let reason = status.note ?? ""
-    return isSame
-      ? .refused(code: code, reason: reason)
-      : .suspended(code: code, reason: "altered on the way: " + reason)
   }
 
   private func note(_ judgement: Judgement, _ message: UnjudgedMessage) {

@@ -16,7 +16,11 @@ package struct OutgoingDraft: Sendable {
   package var urgency: Urgency = .normal
   package var dueDate: String?
   package var replyTo: String?
+  /// The document of this unit that this one replaces.
+  package var replaces: String?
   package var secrecyMark: String?
+  /// When the deliveries end although no receipt came.
+  package var expiresAt: Timestamp?
 
   package init(
     files: [String], recipients: [String], number: String, date: String, typeName: String,
@@ -51,8 +55,10 @@ package struct Office: Sendable {
   package func send(_ draft: OutgoingDraft) throws -> (
     id: RecordID, deliveries: [DeliverySummary]
   ) {
+    try context.store.files.requireSpace(limits.freeBytes)
     let id = try context.store.files.keeping {
-      let issued = try prepare(draft)
+      var issued = try prepare(draft)
+      issued.expiresAt = draft.expiresAt
       try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
       return issued.manifest.documentID
     }
@@ -117,6 +123,9 @@ package struct Office: Sendable {
     guard !draft.files.isEmpty else { throw DocumentError(.attachmentMissing, "files: none given") }
     guard !draft.recipients.isEmpty else { throw DocumentError(.recipients, "to: no unit given") }
     let now = context.clock.now
+    if let expiry = draft.expiresAt, expiry <= now {
+      throw DocumentError(.date, "expires: \(expiry.shown) is over")
+    }
     let signer = try draft.signerName.map { name in
       SignerInfo(
         fullName: try text(name, "signer", 50),
@@ -153,6 +162,7 @@ package struct Office: Sendable {
       subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
       dueDate: try draft.dueDate.map { try date($0, "due") },
       responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [],
+      replaces: try draft.replaces.map { [try outgoing($0).id] } ?? [],
       attachments: [])
   }
 
@@ -179,32 +189,6 @@ package struct Office: Sendable {
 
   // MARK: Refusing and resending
 
-  /// Refuses an accepted incoming document: a signed 02 with the reason goes to the sender.
-  package func refuse(_ id: String, reason: String) throws -> RecordID {
-    let (document, direction) = try context.store.find(id)
-    guard direction == "incoming",
-      let incoming = try context.store.incomingDocument(key: document.key)
-    else { throw NodeError(.notIncoming, "document \(document.id) is not an incoming one") }
-    guard incoming.state == .accepted else {
-      throw NodeError(.notAccepted, "document \(document.id) is \(incoming.state.rawValue)")
-    }
-    guard incoming.status != StatusCode.refused.rawValue else {
-      throw NodeError(.alreadyRefused, "document \(document.id) was refused before")
-    }
-    let reason = try Self.checkedReason(reason)
-    let known = try context.store.incomingDocument(from: document.sender, id: document.id)
-    guard let digest = known?.manifestDigest else {
-      throw StoreError(.notFound, "document \(document.id)")
-    }
-    let status = try context.sign(
-      documentID: document.id, manifestDigest: digest, to: document.sender, code: .refused,
-      reasonCode: .refusedByPerson, note: reason)
-    try context.store.refuse(
-      document: document.key, statement: status.statement, signed: status.signed,
-      at: status.statement.timestamp)
-    return document.id
-  }
-
   /// Queues deliveries again: same id, same bytes. `ids` are document ids (or their beginnings) or
   /// delivery ids (`document/unit`).
   package func resend(
@@ -230,6 +214,15 @@ package struct Office: Sendable {
     }
     return try context.store.resend(
       keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor)
+  }
+
+  /// An outgoing document by its id or the beginning of it.
+  func outgoing(_ id: String) throws -> DocumentSummary {
+    let (document, direction) = try context.store.find(id)
+    guard direction == "outgoing" else {
+      throw NodeError(.notOutgoing, "document \(document.id) is not an outgoing one")
+    }
+    return document
   }
 
   /// A reason as it is recorded: NFC, not empty, at most 500 characters.

@@ -11,17 +11,18 @@ import Synchronization
 /// in flight is still `queued` in the database and goes out again with the same ids.
 package final class Relay: PublishSource {
   private enum Subject: Hashable {
-    case status(Int64)
+    case notice(Int64)
     case delivery(Int64)
   }
 
   private struct State {
-    var statuses: [Int64: StatusWork] = [:]
+    var notices: [Int64: NoticeWork] = [:]
     var deliveries: [Int64: ActiveDelivery] = [:]
     /// Delivery keys in the order they take turns.
     var turns: [Int64] = []
     var tokens: [UInt64: (subject: Subject, position: Int64)] = [:]
     var nextToken: UInt64 = 0
+    var linkUpSince: Timestamp?
     var random = SystemRandomNumberGenerator()
 
     mutating func token(for subject: Subject, position: Int64) -> UInt64 {
@@ -57,7 +58,7 @@ package final class Relay: PublishSource {
 
   /// True when nothing is claimed and nothing is due.
   package func isIdle() throws -> Bool {
-    let isEmpty = state.withLock { $0.statuses.isEmpty && $0.deliveries.isEmpty }
+    let isEmpty = state.withLock { $0.notices.isEmpty && $0.deliveries.isEmpty }
     return try isEmpty && !store.hasDueWork(now: clock.now)
   }
 
@@ -69,7 +70,7 @@ package final class Relay: PublishSource {
     return try state.withLock { state in
       var batch: [OutboundMessage] = []
       var room = bytes
-      try takeStatuses(&state, count: count, room: &room, now: now, into: &batch)
+      try takeNotices(&state, count: count, room: &room, now: now, into: &batch)
       try claimDeliveries(&state, now: now)
       try takePieces(&state, count: count, room: &room, into: &batch)
       return batch
@@ -80,16 +81,16 @@ package final class Relay: PublishSource {
     let now = clock.now
     try state.withLock { state in
       var deliveries: [(key: Int64, result: RelayResult)] = []
-      var statuses: [(key: Int64, result: RelayResult)] = []
+      var notices: [(key: Int64, result: RelayResult)] = []
       for (token, outcome) in outcomes {
         switch state.tokens[token]?.subject {
-        case .status(let key):
-          guard let work = state.statuses[key] else { continue }
+        case .notice(let key):
+          guard let work = state.notices[key] else { continue }
           if let result = decide(
-            outcome, failures: work.failures, failingSince: work.failingSince, progress: 0,
-            now: now, random: &state.random)
+            outcome, trouble: work.trouble, progress: 0,
+            now: now, linkUpSince: state.linkUpSince, random: &state.random)
           {
-            statuses.append((key, result))
+            notices.append((key, result))
           }
         case .delivery(let key):
           guard let position = state.tokens[token]?.position else { continue }
@@ -100,8 +101,9 @@ package final class Relay: PublishSource {
       for (key, active) in state.deliveries where active.outstanding.isEmpty {
         if let failure = active.failure {
           if let result = decide(
-            failure, failures: active.work.failures, failingSince: active.work.failingSince,
-            progress: active.progress, now: now, random: &state.random)
+            failure, trouble: active.work.trouble,
+            progress: active.progress, now: now, linkUpSince: state.linkUpSince,
+            random: &state.random)
           {
             deliveries.append((key, result))
           }
@@ -114,12 +116,12 @@ package final class Relay: PublishSource {
       where active.shouldSaveProgress && !finished.contains(key) {
         deliveries.append((key, .interrupted(progress: active.progress)))
       }
-      try store.settle(deliveries: deliveries, statuses: statuses, at: now)
+      try store.settle(deliveries: deliveries, notices: notices, at: now)
 
       // Only what is committed is forgotten: had it thrown, the publisher would ask again.
       for (token, _) in outcomes {
-        if case .status(let key) = state.tokens.removeValue(forKey: token)?.subject {
-          state.statuses.removeValue(forKey: key)
+        if case .notice(let key) = state.tokens.removeValue(forKey: token)?.subject {
+          state.notices.removeValue(forKey: key)
         }
       }
       for (key, result) in deliveries {
@@ -139,25 +141,31 @@ package final class Relay: PublishSource {
     return try store.nextRetry().map { min($0, poll) } ?? poll
   }
 
-  package func connectionChanged(_ link: LinkState) { onLink(link) }
+  package func connectionChanged(_ link: LinkState) {
+    state.withLock { state in
+      switch link {
+      case .up: state.linkUpSince = clock.now
+      case .down, .stopped: state.linkUpSince = nil
+      case .connecting, .blocked: break
+      }
+    }
+    onLink(link)
+  }
 
   // MARK: Taking work
 
-  private func takeStatuses(
+  private func takeNotices(
     _ state: inout State, count: Int, room: inout Int, now: Timestamp,
     into batch: inout [OutboundMessage]
   ) throws {
-    let due = try store.dueStatuses(limit: count, excluding: Set(state.statuses.keys), now: now)
+    let due = try store.dueNotices(limit: count, excluding: Set(state.notices.keys), now: now)
     for work in due where batch.count < count && (room >= work.signed.count || batch.isEmpty) {
-      state.statuses[work.key] = work
+      state.notices[work.key] = work
       room -= work.signed.count
       batch.append(
         OutboundMessage(
-          token: state.token(for: .status(work.key), position: 0), to: work.to, lane: .express,
-          envelope: Envelope(
-            type: MessageKind.status.rawValue, messageID: work.id.rawValue,
-            correlationID: work.documentID.rawValue),
-          body: work.signed))
+          token: state.token(for: .notice(work.key), position: 0), to: work.to, lane: work.lane,
+          envelope: work.envelope, body: work.signed))
     }
   }
 
@@ -240,21 +248,26 @@ package final class Relay: PublishSource {
   // MARK: Deciding
 
   private func decide(
-    _ outcome: PublishOutcome, failures: Int, failingSince: Timestamp?, progress: Int64,
-    now: Timestamp, random: inout SystemRandomNumberGenerator
+    _ outcome: PublishOutcome, trouble: Trouble, progress: Int64, now: Timestamp,
+    linkUpSince: Timestamp?, random: inout SystemRandomNumberGenerator
   ) -> RelayResult? {
     if case .refused(0, let text) = outcome {
       return .suspend(code: StoreErrorCode.contentMissing.rawValue, reason: text)
     }
-    let since = failingSince ?? now
+    // Only time with a broker that answers counts towards the horizon.
+    var trouble = trouble
+    let since = max(trouble.failedAt ?? now, linkUpSince ?? now)
+    trouble.failures += 1
+    trouble.failingFor += max(.zero, since.duration(to: now))
+    trouble.failedAt = now
     let decision = policy.decide(
-      outcome, failures: failures + 1, failingFor: since.duration(to: now), using: &random)
+      outcome, failures: trouble.failures, failingFor: trouble.failingFor, using: &random)
     return switch decision {
     case .settled: .published
     case .again: nil
     case .retry(let after, let code, let reason):
       .retry(
-        at: now.advanced(by: after), failingSince: since, code: code, reason: reason,
+        at: now.advanced(by: after), trouble: trouble, code: code, reason: reason,
         progress: progress)
     case .suspend(let code, let reason): .suspend(code: code, reason: reason)
     }

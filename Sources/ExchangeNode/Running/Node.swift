@@ -12,6 +12,7 @@ package final class Node: Sendable {
   package struct Options: Sendable {
     package var limits = IntakeLimits()
     package var policy = RetryPolicy()
+    package var steward = Steward.Policy()
     /// Return when nothing is left to send or to receive.
     package var untilIdle = false
 
@@ -74,6 +75,7 @@ package final class Node: Sendable {
       .init(name: "publisher") { [self] in transport.publish(from: relay, until: stop) },
       .init(name: "judge") { [self] in judging() },
       .init(name: "assembler") { [self] in assembling() },
+      .init(name: "steward") { [self] in stewarding() },
     ]
     workers += Lane.allCases.map { lane in
       .init(name: "consumer \(lane)") { [self] in
@@ -115,6 +117,14 @@ package final class Node: Sendable {
     }
   }
 
+  private func stewarding() {
+    let steward = Steward(context: context, policy: options.steward, log: log)
+    loop(Doorbell(), name: "steward", pause: 60) { [self] in
+      if try steward.step() { stop.wake() }
+      return false
+    }
+  }
+
   private func contentArrived() {
     hasFreshContent.store(true, ordering: .releasing)
     judgeBell.ring()
@@ -122,12 +132,14 @@ package final class Node: Sendable {
 
   /// Calls `step` while it finds work, then waits for the bell. Trouble (disk full, a key that
   /// cannot sign) is logged and tried again; nothing is lost, because nothing was changed.
-  private func loop(_ bell: Doorbell, name: String, _ step: () throws -> Bool) {
+  private func loop(
+    _ bell: Doorbell, name: String, pause: Double = 1, _ step: () throws -> Bool
+  ) {
     let key = stop.onWake { [stop] in if stop.isRequested { bell.ring() } }
     defer { stop.removeWaker(key) }
     while !stop.isRequested {
       do {
-        if try !step() { _ = bell.wait(seconds: 1) }
+        if try !step() { _ = bell.wait(seconds: pause) }
       } catch {
         log.error("\(name) cannot work", metadata: ["error": "\(error)"])
         _ = bell.wait(seconds: 2)

@@ -46,6 +46,20 @@ package struct ContentFiles: Sendable {
     for name in ["blobs", "spool", "tmp"] { try FileIO.makeFolder("\(folder)/\(name)") }
   }
 
+  // MARK: Space
+
+  /// Throws `.full` when the disk has less than `floor` bytes free: the queue is the safer place
+  /// then.
+  package func requireSpace(_ floor: Int64) throws(StoreError) {
+    var status = statvfs()
+    guard statvfs(root, &status) == 0 else { throw StoreError.system("statvfs", root) }
+    let free = Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+    guard free >= floor else {
+      throw StoreError(
+        .full, "\(root): \(free / 1_048_576) MB free, \(floor / 1_048_576) MB are kept free")
+    }
+  }
+
   // MARK: Guarding
 
   /// Runs `body`, which takes content in and commits its rows, while nobody removes content: a file

@@ -10,6 +10,7 @@ package struct ReceivedMessage: Sendable {
   package let bodyDigest: SHA256Digest
   package let type: String
   package let version: Int64?
+  package let lane: Lane
   package let body: Data?
   package let size: Int64
   /// Set when it needs no judge: what is wrong can be seen from outside (no sender, too long).
@@ -19,13 +20,14 @@ package struct ReceivedMessage: Sendable {
 
   package init(
     sender: String, messageID: String, bodyDigest: SHA256Digest, type: String, version: Int64?,
-    body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
+    lane: Lane, body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
   ) {
     self.sender = sender
     self.messageID = messageID
     self.bodyDigest = bodyDigest
     self.type = type
     self.version = version
+    self.lane = lane
     self.body = body
     self.size = size
     self.fault = fault
@@ -176,13 +178,14 @@ extension Database {
     let state = message.fault == nil ? "received" : "quarantined"
     let inserted = try one(
       """
-      INSERT INTO received (sender, messageID, bodySha256, type, version, body, size, state,
-        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11)
+      INSERT INTO received (sender, messageID, bodySha256, type, version, lane, body, size, state,
+        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?12)
       ON CONFLICT DO NOTHING RETURNING key
       """,
       [
         message.sender, message.messageID, message.bodyDigest.bytes, message.type,
-        message.version, message.body, message.size, state, message.fault?.outcome.rawValue,
+        message.version, message.lane.rawValue, message.body, message.size, state,
+        message.fault?.outcome.rawValue,
         message.fault?.detail, time.microseconds,
       ])
     if let inserted {

@@ -10,6 +10,8 @@ package struct IssuedDocument: Sendable {
   /// CMS, DER: the bytes of every send and resend.
   package let signed: Data
   package let contents: [StoredContent]
+  /// When its deliveries end although no receipt came; nil for never.
+  package var expiresAt: Timestamp?
 
   package init(
     manifest: Manifest, digest: SHA256Digest, signed: Data, contents: [StoredContent]
@@ -31,14 +33,21 @@ extension Store {
         let key = try database.insertDocument(
           direction: "outgoing", sender: document.manifest.from.organId.rawValue,
           manifest: document.manifest, digest: document.digest, signed: document.signed, at: time)
+        for replaced in document.manifest.replaces {
+          try database.freeze(
+            document: replaced, of: document.manifest.from.organId, because: "replaced", at: time)
+        }
         for organ in document.manifest.to {
           try database.run(
             """
-            INSERT INTO delivery (document, recipient, urgency, state, createdAt, updatedAt)
-            VALUES (?, ?, ?, 'queued', ?4, ?4)
+            INSERT INTO delivery (document, recipient, sequence, urgency, state, expiresAt,
+              createdAt, updatedAt)
+            VALUES (?1, ?2, (SELECT coalesce(max(sequence), 0) + 1 FROM delivery
+              WHERE recipient = ?2), ?3, 'queued', ?4, ?5, ?5)
             """,
             [
-              key, organ.organId.rawValue, document.manifest.urgency.rawValue, time.microseconds,
+              key, organ.organId.rawValue, document.manifest.urgency.rawValue,
+              document.expiresAt?.microseconds, time.microseconds,
             ])
           try database.record(
             "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
@@ -56,6 +65,54 @@ extension Store {
       let received = try database.one("SELECT key FROM received WHERE document = ?", [document])
       try database.enqueueStatus(
         statement, signed: signed, document: document, received: received?["key"], at: time)
+    }
+  }
+
+  /// Takes a document back: freezes it, cancels what was not sent, and queues the signed 13 to each
+  /// recipient in the document's own lane, so that it cannot overtake the document.
+  package func recall(
+    document key: Int64, statements: [SignedStatus], reason: String, at time: Timestamp,
+    by actor: Actor
+  ) throws {
+    try write { database in
+      guard
+        let row = try database.one("SELECT id, sender, urgency FROM document WHERE key = ?", [key])
+      else { throw StoreError(.notFound, "document \(key)") }
+      try database.freeze(
+        document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled", at: time)
+      for delivery in try database.all(
+        """
+        SELECT key, state FROM delivery
+        WHERE document = ? AND state IN ('queued', 'retrying', 'suspended')
+        """, [key])
+      {
+        try database.run(
+          "UPDATE delivery SET state = 'cancelled', nextAt = NULL, updatedAt = ? WHERE key = ?",
+          [time.microseconds, delivery["key"] as Int64])
+        try database.record(
+          "delivery", delivery["key"], document: key, from: delivery["state"], to: "cancelled",
+          at: time, by: actor, cause: "recalled", detail: reason)
+      }
+      for status in statements {
+        try database.enqueueStatus(
+          status.statement, signed: status.signed, document: key, received: nil,
+          lane: try row.urgency("urgency").lane, at: time)
+      }
+    }
+  }
+
+  /// Answers a take-back: agreed, the document stays frozen; declined, it is in force again.
+  package func answerRecall(document key: Int64, with status: SignedStatus, isAgreed: Bool) throws {
+    try write { database in
+      let received = try database.one("SELECT key FROM received WHERE document = ?", [key])
+      if !isAgreed {
+        try database.run(
+          "UPDATE document SET frozen = NULL, frozenAt = NULL WHERE key = ? AND frozen = 'recalled'",
+          [key])
+      }
+      try database.enqueueStatus(
+        status.statement, signed: status.signed, document: key, received: received?["key"],
+        at: status.statement.timestamp)
     }
   }
 
@@ -79,13 +136,15 @@ extension Store {
         guard
           let row = try database.one(
             """
-            SELECT d.state, d.document, d.recipient, document.id FROM delivery d
+            SELECT d.state, d.document, d.recipient, document.id, document.frozen FROM delivery d
             JOIN document ON document.key = d.document WHERE d.key = ?
             """, [key])
         else { throw StoreError(.notFound, "delivery \(key)") }
         let state = try row.outgoingState("state")
+        let frozen: String? = row["frozen"]
         let refusal: String? =
           switch state {
+          case _ where frozen != nil: "the document was \(frozen ?? "")"
           case .queued: "it is already waiting to be sent"
           case .published: "the broker has it and the receipt is outstanding"
           case .delivered: "the receipt is there"
@@ -96,7 +155,8 @@ extension Store {
           // `progress` starts again: the receiver may have dropped altered pieces.
           try database.run(
             """
-            UPDATE delivery SET state = 'queued', progress = 0, failures = 0, failingSince = NULL,
+            UPDATE delivery SET state = 'queued', progress = 0, failures = 0,
+              failingFor = 0, failedAt = NULL, expiresAt = NULL,
               nextAt = NULL, updatedAt = ? WHERE key = ?
             """, [time.microseconds, key])
           try database.record(

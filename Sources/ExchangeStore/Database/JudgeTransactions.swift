@@ -56,6 +56,10 @@ package struct Judgement: Sendable {
       OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [])
     /// A status of another unit, with what it means for our delivery.
     case status(StatusStatement, about: Int64?, effect: (delivery: Int64, to: DeliveryEffect)?)
+    /// A tally, with the messages whose statuses its sender lacks and our answer.
+    case tally(Tally, owed: [Int64], answer: SignedAnswer)
+    /// The answer to a tally of ours, from `sender`.
+    case tallyAnswer(TallyAnswer, from: UnitID)
   }
 
   package let message: Int64
@@ -86,6 +90,7 @@ package enum DeliveryEffect: Sendable, Hashable {
 }
 
 extension Store {
+  /// The express lane first: statuses and urgent documents do not wait for a backlog.
   package func unjudged(limit: Int) throws -> [UnjudgedMessage] {
     try messages(where: "received.state = 'received'", limit: limit)
   }
@@ -110,7 +115,7 @@ extension Store {
         SELECT received.key, received.sender, messageID, type, version, receivedAt,
           received.document, coalesce(body, document.signed, x'') AS body
         FROM received LEFT JOIN document ON document.key = received.document
-        WHERE \(condition) ORDER BY received.key LIMIT ?
+        WHERE \(condition) ORDER BY received.lane, received.key LIMIT ?
         """, [limit]
       ).map { row in
         UnjudgedMessage(
@@ -249,6 +254,10 @@ extension Database {
         try move(from: state, to: .verified, cause: "attachments arrived", detail: nil)
       }
       try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
+      for replaced in manifest.replaces {
+        try freeze(
+          document: replaced, of: manifest.from.organId, because: "replaced", at: time)
+      }
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
     case .wait(let manifest, let digest, let isArrived):
@@ -280,6 +289,12 @@ extension Database {
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
       return try discard.map { try removeUnused($0, from: sender) }
+    case .tally(let tally, let owed, let answer):
+      try self.answer(tally, owed: owed, with: answer, at: time)
+      try finish(key, from: state, cause: "tally answered", evidence: judgement.evidence, at: time)
+    case .tallyAnswer(let answer, let sender):
+      try settle(answer, from: sender, at: time)
+      try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence, at: time)
     case .status(let statement, let about, let effect):
       let inserted = try insertStatus(
         statement, direction: "received", signed: row["body"], document: about, received: nil,
@@ -290,6 +305,10 @@ extension Database {
       try record(
         "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
+      if inserted != nil, effect == nil, about != nil, statement.code == .takeBack {
+        try freeze(
+          document: statement.documentID, of: statement.from.organId, because: "recalled", at: time)
+      }
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
         try inserted != nil || isStored(statement, signed: row["body"]),
@@ -299,6 +318,18 @@ extension Database {
       }
     }
     return []
+  }
+
+  /// Ends the judging of a message that is no document.
+  private func finish(
+    _ key: Int64, from state: IncomingState, cause: String, evidence: String?, at time: Timestamp
+  ) throws {
+    try run(
+      "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
+      [time.microseconds, key])
+    try record(
+      "received", key, document: nil, from: state.rawValue, to: "accepted", at: time, by: .daemon,
+      cause: cause, detail: evidence)
   }
 
   /// True when these very bytes are in the log: only what can be shown later may have an effect.
@@ -365,7 +396,7 @@ extension Database {
     if let before {
       try run(
         """
-        UPDATE statusDelivery SET state = 'queued', nextAt = NULL, updatedAt = ?
+        UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
         WHERE status = ? AND state <> 'queued'
         """, [time.microseconds, before["key"] as Int64])
     } else {

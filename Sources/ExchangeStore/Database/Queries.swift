@@ -15,6 +15,8 @@ package struct DocumentSummary: Sendable {
   package let subject: String
   package let urgency: Urgency
   package let createdAt: Timestamp
+  /// `recalled` or `replaced` by its sender, or nil.
+  package let frozen: String?
   package let attachments: [Attachment]
 }
 
@@ -41,6 +43,7 @@ package struct DeliverySummary: Sendable {
   package let lastError: String?
   package let lastErrorText: String?
   package let nextAt: Timestamp?
+  package let expiresAt: Timestamp?
   package let createdAt: Timestamp
   package let publishedAt: Timestamp?
   package let finishedAt: Timestamp?
@@ -165,11 +168,21 @@ extension Store {
           key: row["key"], document: try row.recordID("documentID"), to: try row.unit("recipient"),
           state: try row.outgoingState("state"), status: row["status"], attempts: row["attempts"],
           lastError: row["lastError"], lastErrorText: row["lastErrorText"],
-          nextAt: row.optionalTime("nextAt"), createdAt: row.time("createdAt"),
+          nextAt: row.optionalTime("nextAt"), expiresAt: row.optionalTime("expiresAt"),
+          createdAt: row.time("createdAt"),
           publishedAt: row.optionalTime("publishedAt"),
           finishedAt: row.optionalTime("finishedAt"), updatedAt: row.time("updatedAt"))
       }
     }
+  }
+
+  /// SHA-256 of a document's manifest.
+  package func manifestDigest(document: Int64) throws -> SHA256Digest {
+    let row = try read {
+      try $0.one("SELECT manifestSha256 FROM document WHERE key = ?", [document])
+    }
+    guard let row else { throw StoreError(.notFound, "document \(document)") }
+    return try row.digest("manifestSha256")
   }
 
   package func statuses(document: Int64) throws -> [StatusSummary] {
@@ -234,7 +247,7 @@ extension Store {
         """
         SELECT
           (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
-            + (SELECT count(*) FROM statusDelivery WHERE state IN ('queued', 'retrying')) AS unsent,
+            + (SELECT count(*) FROM notice WHERE state IN ('queued', 'retrying')) AS unsent,
           (SELECT count(*) FROM received WHERE state = 'received') AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
@@ -272,7 +285,7 @@ extension Database {
       number: number + separator + notation, codeNumber: number, codeNotation: notation,
       issuedDate: row["issuedDate"], typeName: row["typeName"], subject: row["subject"],
       urgency: try row.urgency("urgency"), createdAt: row.time("createdAt"),
-      attachments: attachments)
+      frozen: row["frozen"], attachments: attachments)
   }
 
   fileprivate func incoming(_ row: Row) throws -> IncomingSummary {

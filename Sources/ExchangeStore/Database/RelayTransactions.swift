@@ -11,19 +11,24 @@ package struct DeliveryWork: Sendable {
   package let urgency: Urgency
   /// Number of leading messages of the plan that the broker confirmed before.
   package let progress: Int64
-  package let failures: Int
-  package let failingSince: Timestamp?
+  package let trouble: Trouble
   package let plan: DeliveryPlan
 }
 
-/// A status of ours that is due.
-package struct StatusWork: Sendable {
+/// How long the broker has been refusing something. Time without a broker does not count.
+package struct Trouble: Sendable, Hashable {
+  package var failures: Int
+  package var failingFor: Duration
+  package var failedAt: Timestamp?
+}
+
+/// A small signed message of ours that is due: a status, a tally or the answer to one.
+package struct NoticeWork: Sendable {
   package let key: Int64
-  package let id: RecordID
-  package let documentID: RecordID
+  package let envelope: Envelope
   package let to: UnitID
-  package let failures: Int
-  package let failingSince: Timestamp?
+  package let lane: Lane
+  package let trouble: Trouble
   package let signed: Data
 }
 
@@ -33,7 +38,7 @@ package enum RelayResult: Sendable, Hashable {
   case published
   /// Not finished; the first `progress` messages are confirmed. Not an attempt.
   case interrupted(progress: Int64)
-  case retry(at: Timestamp, failingSince: Timestamp, code: String, reason: String, progress: Int64)
+  case retry(at: Timestamp, trouble: Trouble, code: String, reason: String, progress: Int64)
   case suspend(code: String, reason: String)
 }
 
@@ -46,7 +51,7 @@ extension Store {
       let rows = try database.all(
         """
         SELECT d.key, d.document, document.id, d.recipient, d.urgency, d.progress, d.failures,
-          d.failingSince
+          d.failingFor, d.failedAt
         FROM delivery d JOIN document ON document.key = d.document
         WHERE d.key IN (SELECT key FROM delivery WHERE state = 'queued'
             ORDER BY urgency DESC, key LIMIT ?1)
@@ -63,8 +68,7 @@ extension Store {
           DeliveryWork(
             key: row["key"], document: row["document"], documentID: try row.recordID("id"),
             to: try row.unit("recipient"), urgency: try row.urgency("urgency"),
-            progress: row["progress"], failures: row["failures"],
-            failingSince: row.optionalTime("failingSince"),
+            progress: row["progress"], trouble: row.trouble,
             plan: DeliveryPlan(
               attachments: try attachments.map { (try $0.digest("sha256"), $0["size"]) })))
       }
@@ -72,26 +76,28 @@ extension Store {
     }
   }
 
-  package func dueStatuses(limit: Int, excluding busy: Set<Int64>, now: Timestamp) throws
-    -> [StatusWork]
+  package func dueNotices(limit: Int, excluding busy: Set<Int64>, now: Timestamp)
+    throws
+    -> [NoticeWork]
   {
     try read { database in
       let rows = try database.all(
         """
-        SELECT status.key, status.id, status.documentID, status.toUnit, status.signed,
-          s.failures, s.failingSince
-        FROM statusDelivery s JOIN status ON status.key = s.status
-        WHERE s.status IN (SELECT status FROM statusDelivery WHERE state = 'queued'
-            ORDER BY status LIMIT ?1)
-          OR s.status IN (SELECT status FROM statusDelivery WHERE state = 'retrying'
-            AND nextAt <= ?2 ORDER BY nextAt LIMIT ?1)
-        ORDER BY s.status
+        SELECT n.key, n.type, n.messageID, n.correlationID, n.toUnit, n.lane, n.failures,
+          n.failingFor, n.failedAt, coalesce(n.signed, status.signed) AS signed
+        FROM notice n LEFT JOIN status ON status.key = n.status
+        WHERE n.key IN (SELECT key FROM notice WHERE state = 'queued' ORDER BY key LIMIT ?1)
+          OR n.key IN (SELECT key FROM notice WHERE state = 'retrying' AND nextAt <= ?2
+            ORDER BY nextAt LIMIT ?1)
+        ORDER BY n.key
         """, [limit + busy.count, now.microseconds])
       return try rows.filter { !busy.contains($0["key"]) }.prefix(limit).map { row in
-        StatusWork(
-          key: row["key"], id: try row.recordID("id"), documentID: try row.recordID("documentID"),
-          to: try row.unit("toUnit"), failures: row["failures"],
-          failingSince: row.optionalTime("failingSince"), signed: row["signed"])
+        NoticeWork(
+          key: row["key"],
+          envelope: Envelope(
+            type: row["type"], messageID: row["messageID"], correlationID: row["correlationID"]),
+          to: try row.unit("toUnit"), lane: try row.lane("lane"), trouble: row.trouble,
+          signed: row["signed"])
       }
     }
   }
@@ -121,13 +127,13 @@ extension Store {
 
   /// Commits what became of a group of deliveries and statuses: one fsync for all of them.
   package func settle(
-    deliveries: [(key: Int64, result: RelayResult)], statuses: [(key: Int64, result: RelayResult)],
+    deliveries: [(key: Int64, result: RelayResult)], notices: [(key: Int64, result: RelayResult)],
     at time: Timestamp
   ) throws {
-    guard !(deliveries.isEmpty && statuses.isEmpty) else { return }
+    guard !(deliveries.isEmpty && notices.isEmpty) else { return }
     try write((.settleBeforeCommit, .settleAfterCommit)) { database in
       for (key, result) in deliveries { try database.settleDelivery(key, result, at: time) }
-      for (key, result) in statuses { try database.settleStatus(key, result, at: time) }
+      for (key, result) in notices { try database.settleNotice(key, result, at: time) }
     }
   }
 
@@ -138,7 +144,7 @@ extension Store {
         """
         SELECT min(nextAt) AS nextAt FROM (
           SELECT min(nextAt) AS nextAt FROM delivery WHERE state = 'retrying'
-          UNION ALL SELECT min(nextAt) FROM statusDelivery WHERE state = 'retrying')
+          UNION ALL SELECT min(nextAt) FROM notice WHERE state = 'retrying')
         """)?.optionalTime("nextAt")
     }
   }
@@ -149,9 +155,9 @@ extension Store {
       try database.one(
         """
         SELECT 1 WHERE EXISTS (SELECT 1 FROM delivery WHERE state = 'queued')
-          OR EXISTS (SELECT 1 FROM statusDelivery WHERE state = 'queued')
+          OR EXISTS (SELECT 1 FROM notice WHERE state = 'queued')
           OR EXISTS (SELECT 1 FROM delivery WHERE state = 'retrying' AND nextAt <= ?1)
-          OR EXISTS (SELECT 1 FROM statusDelivery WHERE state = 'retrying' AND nextAt <= ?1)
+          OR EXISTS (SELECT 1 FROM notice WHERE state = 'retrying' AND nextAt <= ?1)
         """, [now.microseconds]) != nil
     }
   }
@@ -178,21 +184,22 @@ extension Database {
       try run(
         """
         UPDATE delivery SET state = 'published', attempts = attempts + 1, failures = 0,
-          failingSince = NULL, nextAt = NULL, lastError = NULL, lastErrorText = NULL, progress = 0,
+          failingFor = 0, failedAt = NULL, nextAt = NULL, lastError = NULL, lastErrorText = NULL, progress = 0,
           publishedAt = ?, updatedAt = ?1 WHERE key = ?
         """, [time.microseconds, key])
-    case .retry(let at, let since, let code, let reason, let progress):
+    case .retry(let at, let trouble, let code, let reason, let progress):
       next = .retrying
       cause = code
       detail = reason
       try run(
         """
-        UPDATE delivery SET state = 'retrying', attempts = attempts + 1, failures = failures + 1,
-          failingSince = ?, nextAt = ?, lastError = ?, lastErrorText = ?, progress = ?,
+        UPDATE delivery SET state = 'retrying', attempts = attempts + 1, failures = ?, failingFor = ?,
+          failedAt = ?, nextAt = ?, lastError = ?, lastErrorText = ?, progress = ?,
           updatedAt = ? WHERE key = ?
         """,
         [
-          since.microseconds, at.microseconds, code, reason, progress, time.microseconds, key,
+          trouble.failures, trouble.failingFor.microseconds, trouble.failedAt?.microseconds,
+          at.microseconds, code, reason, progress, time.microseconds, key,
         ])
     case .suspend(let code, let reason):
       next = .suspended
@@ -209,28 +216,32 @@ extension Database {
       at: time, by: .daemon, cause: cause, detail: detail)
   }
 
-  fileprivate func settleStatus(_ key: Int64, _ result: RelayResult, at time: Timestamp) throws {
+  fileprivate func settleNotice(_ key: Int64, _ result: RelayResult, at time: Timestamp) throws {
     switch result {
     case .interrupted: return
     case .published:
       try run(
         """
-        UPDATE statusDelivery SET state = 'published', attempts = attempts + 1, failures = 0,
-          failingSince = NULL, nextAt = NULL, lastError = NULL, lastErrorText = NULL, updatedAt = ?
-        WHERE status = ?
+        UPDATE notice SET state = 'published', attempts = attempts + 1, failures = 0,
+          failingFor = 0, failedAt = NULL, nextAt = NULL, lastError = NULL, lastErrorText = NULL, updatedAt = ?
+        WHERE key = ?
         """, [time.microseconds, key])
-    case .retry(let at, let since, let code, let reason, _):
+    case .retry(let at, let trouble, let code, let reason, _):
       try run(
         """
-        UPDATE statusDelivery SET state = 'retrying', attempts = attempts + 1,
-          failures = failures + 1, failingSince = ?, nextAt = ?, lastError = ?, lastErrorText = ?,
-          updatedAt = ? WHERE status = ?
-        """, [since.microseconds, at.microseconds, code, reason, time.microseconds, key])
+        UPDATE notice SET state = 'retrying', attempts = attempts + 1,
+          failures = ?, failingFor = ?, failedAt = ?, nextAt = ?, lastError = ?, lastErrorText = ?,
+          updatedAt = ? WHERE key = ?
+        """,
+        [
+          trouble.failures, trouble.failingFor.microseconds, trouble.failedAt?.microseconds,
+          at.microseconds, code, reason, time.microseconds, key,
+        ])
     case .suspend(let code, let reason):
       try run(
         """
-        UPDATE statusDelivery SET state = 'suspended', attempts = attempts + 1, nextAt = NULL,
-          lastError = ?, lastErrorText = ?, updatedAt = ? WHERE status = ?
+        UPDATE notice SET state = 'suspended', attempts = attempts + 1, nextAt = NULL,
+          lastError = ?, lastErrorText = ?, updatedAt = ? WHERE key = ?
         """, [code, reason, time.microseconds, key])
     }
   }

@@ -24,6 +24,16 @@ extension Row {
     try parsed(column) { (text: String) in IncomingState(rawValue: text) }
   }
 
+  func lane(_ column: String) throws -> Lane {
+    try parsed(column) { (text: String) in Lane(rawValue: text) }
+  }
+
+  var trouble: Trouble {
+    Trouble(
+      failures: self["failures"], failingFor: .microseconds(self["failingFor"] as Int64),
+      failedAt: optionalTime("failedAt"))
+  }
+
   func urgency(_ column: String) throws -> Urgency {
     try parsed(column) { (number: Int) in Urgency(rawValue: number) }
   }
@@ -137,7 +147,7 @@ extension Database {
   /// Stores a status of ours and queues it in the same transaction.
   func enqueueStatus(
     _ statement: StatusStatement, signed: Data, document: Int64?, received: Int64?,
-    at time: Timestamp
+    lane: Lane = .express, at time: Timestamp
   ) throws {
     guard
       let key = try insertStatus(
@@ -145,15 +155,30 @@ extension Database {
         at: time)
     else { return }
     try run(
-      "INSERT INTO statusDelivery (status, state, updatedAt) VALUES (?, 'queued', ?)",
-      [key, time.microseconds])
+      """
+      INSERT INTO notice (status, type, messageID, correlationID, toUnit, lane, state, updatedAt)
+      VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)
+      """,
+      [
+        key, MessageKind.status.rawValue, statement.statusID.rawValue,
+        statement.documentID.rawValue, statement.to.rawValue, lane.rawValue,
+        time.microseconds,
+      ])
+  }
+
+  /// Marks a document as taken back or replaced. The first mark stays.
+  func freeze(document id: RecordID, of sender: UnitID, because: String, at time: Timestamp) throws
+  {
+    try run(
+      "UPDATE document SET frozen = ?, frozenAt = ? WHERE sender = ? AND id = ? AND frozen IS NULL",
+      [because, time.microseconds, sender.rawValue, id.rawValue])
   }
 
   /// Sends the stored statuses about a received message again, byte for byte.
   func requeueStatuses(ofReceived key: Int64, at time: Timestamp) throws {
     try run(
       """
-      UPDATE statusDelivery SET state = 'queued', nextAt = NULL, updatedAt = ?
+      UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
       WHERE state <> 'queued' AND status IN (SELECT key FROM status WHERE received = ?)
       """,
       [time.microseconds, key])

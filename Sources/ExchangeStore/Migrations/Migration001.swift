@@ -32,7 +32,7 @@ enum Migration001 {
       ('outgoing', 'published', 'queued'),
       ('outgoing', 'suspended', 'queued'), ('outgoing', 'suspended', 'cancelled'),
       ('outgoing', 'suspended', 'delivered'), ('outgoing', 'suspended', 'refused'),
-      ('outgoing', 'delivered', 'refused'),
+      ('outgoing', 'delivered', 'refused'), ('outgoing', 'delivered', 'queued'),
       ('outgoing', 'refused', 'queued'), ('outgoing', 'refused', 'delivered'),
       ('outgoing', 'expired', 'queued'), ('outgoing', 'expired', 'delivered'),
       ('outgoing', 'expired', 'refused'),
@@ -68,6 +68,10 @@ enum Migration001 {
       subject TEXT NOT NULL,
       urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
       createdAt INTEGER NOT NULL,
+      -- Taken back or replaced by its sender: kept, shown as such, sent no more.
+      frozen TEXT CHECK (frozen IN ('recalled', 'replaced')),
+      frozenAt INTEGER,
+      CHECK ((frozen IS NULL) = (frozenAt IS NULL)),
       UNIQUE (sender, id)
     ) STRICT;
     CREATE INDEX document_id ON document (id);
@@ -88,13 +92,18 @@ enum Migration001 {
       key INTEGER PRIMARY KEY,
       document INTEGER NOT NULL REFERENCES document (key),
       recipient TEXT NOT NULL,
+      -- Number of this delivery among all to the recipient, for reconciliation.
+      sequence INTEGER NOT NULL CHECK (sequence > 0),
       urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
       state TEXT NOT NULL CHECK (state IN ('queued', 'published', 'delivered', 'retrying',
         'suspended', 'refused', 'expired', 'cancelled')),
       progress INTEGER NOT NULL DEFAULT 0 CHECK (progress >= 0),
       attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
       failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
-      failingSince INTEGER,
+      -- Time during which a reachable broker refused it, and the last refusal.
+      failingFor INTEGER NOT NULL DEFAULT 0 CHECK (failingFor >= 0),
+      failedAt INTEGER,
+      expiresAt INTEGER,
       nextAt INTEGER,
       lastError TEXT,
       lastErrorText TEXT,
@@ -103,6 +112,7 @@ enum Migration001 {
       createdAt INTEGER NOT NULL,
       updatedAt INTEGER NOT NULL,
       UNIQUE (document, recipient),
+      UNIQUE (recipient, sequence),
       CHECK ((state = 'retrying') = (nextAt IS NOT NULL)),
       CHECK (state <> 'delivered' OR finishedAt IS NOT NULL),
       CHECK (state NOT IN ('retrying', 'suspended', 'refused') OR lastError IS NOT NULL)
@@ -111,6 +121,8 @@ enum Migration001 {
     CREATE INDEX delivery_retrying ON delivery (nextAt) WHERE state = 'retrying';
     CREATE INDEX delivery_failed ON delivery (state, key)
       WHERE state IN ('suspended', 'refused', 'expired');
+    CREATE INDEX delivery_expires ON delivery (expiresAt)
+      WHERE expiresAt IS NOT NULL AND state IN ('queued', 'retrying', 'published');
     CREATE INDEX delivery_recipient ON delivery (recipient, state);
     CREATE TRIGGER delivery_begins BEFORE INSERT ON delivery WHEN NEW.state <> 'queued'
     BEGIN SELECT RAISE(ABORT, 'a delivery begins as queued'); END;
@@ -129,6 +141,7 @@ enum Migration001 {
       version INTEGER,
       body BLOB,
       size INTEGER NOT NULL,
+      lane TEXT NOT NULL CHECK (lane IN ('ordinary', 'express')),
       state TEXT NOT NULL CHECK (state IN ('received', 'verified', 'incomplete', 'accepted',
         'quarantined', 'discarded')),
       outcome TEXT,
@@ -141,7 +154,7 @@ enum Migration001 {
       CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
       CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
     ) STRICT;
-    CREATE INDEX received_unjudged ON received (key) WHERE state = 'received';
+    CREATE INDEX received_unjudged ON received (lane, key) WHERE state = 'received';
     CREATE INDEX received_waiting ON received (key) WHERE state IN ('verified', 'incomplete');
     CREATE INDEX received_quarantined ON received (key) WHERE state = 'quarantined';
     CREATE UNIQUE INDEX received_document ON received (document) WHERE document IS NOT NULL;
@@ -207,27 +220,53 @@ enum Migration001 {
     CREATE TRIGGER status_stays BEFORE DELETE ON status
     BEGIN SELECT RAISE(ABORT, 'a status is never deleted'); END;
 
-    -- Transport of the statuses that this unit sends.
-    CREATE TABLE statusDelivery (
-      status INTEGER PRIMARY KEY REFERENCES status (key),
+    -- Reconciliation between two units: what one says it sent, what the other says it lacks.
+    CREATE TABLE tally (
+      key INTEGER PRIMARY KEY,
+      direction TEXT NOT NULL CHECK (direction IN ('sent', 'received')),
+      id TEXT NOT NULL CHECK (length(id) = 36),
+      unit TEXT NOT NULL,
+      entries INTEGER NOT NULL,
+      missing INTEGER,
+      at INTEGER NOT NULL,
+      answeredAt INTEGER,
+      CHECK ((missing IS NULL) = (answeredAt IS NULL)),
+      UNIQUE (direction, unit, id)
+    ) STRICT;
+    CREATE INDEX tally_unit ON tally (unit, direction, key);
+
+    -- Transport of the small signed messages of this unit: statuses, tallies, answers to tallies.
+    CREATE TABLE notice (
+      key INTEGER PRIMARY KEY,
+      status INTEGER UNIQUE REFERENCES status (key),
+      tally INTEGER UNIQUE REFERENCES tally (key),
+      type TEXT NOT NULL,
+      messageID TEXT NOT NULL,
+      correlationID TEXT,
+      toUnit TEXT NOT NULL,
+      lane TEXT NOT NULL CHECK (lane IN ('ordinary', 'express')),
+      signed BLOB,
       state TEXT NOT NULL CHECK (state IN ('queued', 'published', 'retrying', 'suspended')),
       attempts INTEGER NOT NULL DEFAULT 0,
       failures INTEGER NOT NULL DEFAULT 0,
-      failingSince INTEGER,
+      failingFor INTEGER NOT NULL DEFAULT 0,
+      failedAt INTEGER,
       nextAt INTEGER,
       lastError TEXT,
       lastErrorText TEXT,
       updatedAt INTEGER NOT NULL,
+      CHECK ((status IS NULL) = (tally IS NOT NULL)),
+      CHECK ((status IS NULL) = (signed IS NOT NULL)),
       CHECK ((state = 'retrying') = (nextAt IS NOT NULL))
     ) STRICT;
-    CREATE INDEX statusDelivery_queued ON statusDelivery (status) WHERE state = 'queued';
-    CREATE INDEX statusDelivery_retrying ON statusDelivery (nextAt) WHERE state = 'retrying';
+    CREATE INDEX notice_queued ON notice (key) WHERE state = 'queued';
+    CREATE INDEX notice_retrying ON notice (nextAt) WHERE state = 'retrying';
 
     -- Every transition, with who and why.
     CREATE TABLE history (
       key INTEGER PRIMARY KEY,
       at INTEGER NOT NULL,
-      subject TEXT NOT NULL CHECK (subject IN ('delivery', 'received', 'statusDelivery')),
+      subject TEXT NOT NULL CHECK (subject IN ('delivery', 'received')),
       subjectKey INTEGER NOT NULL,
       document INTEGER REFERENCES document (key),
       fromState TEXT,

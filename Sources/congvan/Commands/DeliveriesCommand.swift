@@ -22,23 +22,31 @@ struct DeliveryOptions: ParsableArguments {
       filter.to = unit
     }
     if failed { filter.states = OutgoingState.allCases.filter(\.isFailed) }
-    filter.since = try since.map { try Self.moment($0, now: now) }
+    filter.since = try since.map { try Moment.parse($0, field: "since", now: now) }
     return filter
   }
+}
 
-  static func moment(_ text: String, now: Timestamp) throws -> Timestamp {
+/// Moments as administrators type them.
+enum Moment {
+  /// A date (its beginning, or with `isFuture` its end, in Vietnam), a moment with its zone, or a
+  /// span before (with `isFuture` after) `now`: `90m`, `24h`, `3d`.
+  static func parse(_ text: String, field: String, now: Timestamp, isFuture: Bool = false) throws
+    -> Timestamp
+  {
     if let time = Timestamp(iso8601: text) { return time }
-    if CalendarDate(text) != nil, let time = Timestamp(iso8601: "\(text)T00:00:00+07:00") {
+    let clock = isFuture ? "23:59:59" : "00:00:00"
+    if CalendarDate(text) != nil, let time = Timestamp(iso8601: "\(text)T\(clock)+07:00") {
       return time
     }
     let units: [Character: Int64] = ["m": 60, "h": 3600, "d": 86_400]
     if let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()),
       (0...100_000).contains(count)
     {
-      return now.advanced(by: .seconds(-count * unit))
+      return now.advanced(by: .seconds((isFuture ? count : -count) * unit))
     }
     throw DocumentError(
-      .date, "since: “\(text)” is not a date, a moment with its zone, or a span such as 24h")
+      .date, "\(field): “\(text)” is not a date, a moment with its zone, or a span such as 24h")
   }
 }
 

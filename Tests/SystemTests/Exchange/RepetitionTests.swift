@@ -19,7 +19,7 @@ extension Exchange {
         // Whatever was asked for again by the copies has left the node.
         _ = try await eventually("an empty outbox of statuses") {
           let open = try await node.sql(
-            "SELECT count(*) FROM statusDelivery WHERE state <> 'published'")
+            "SELECT count(*) FROM notice WHERE state <> 'published'")
           return open == "0" ? true : nil
         }
         var answers = try await client.receive(count: 1000, seconds: 3)

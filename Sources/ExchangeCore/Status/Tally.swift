@@ -1,0 +1,146 @@
+package import Foundation
+
+/// A signed tally (schemas/tally.schema.json): "these documents I sent you". It finds losses that no
+/// retry sees: a queue that was deleted, a broker or a node restored from an old backup.
+package struct Tally: Sendable, Hashable {
+  package struct Entry: Sendable, Hashable, Codable {
+    /// Number of the delivery among all from this sender to this receiver, from 1.
+    package var sequence: Int64
+    package var documentId: RecordID
+    package var manifestSha256: SHA256Digest
+    /// The sender has a receipt; false asks for the stored statuses again.
+    package var receipt: Bool
+
+    package init(
+      sequence: Int64, documentId: RecordID, manifestSha256: SHA256Digest, receipt: Bool
+    ) {
+      self.sequence = sequence
+      self.documentId = documentId
+      self.manifestSha256 = manifestSha256
+      self.receipt = receipt
+    }
+  }
+
+  package var id: RecordID
+  package var from: Organ
+  package var to: UnitID
+  package var timestamp: Timestamp
+  package var entries: [Entry]
+
+  package init(id: RecordID, from: Organ, to: UnitID, timestamp: Timestamp, entries: [Entry]) {
+    self.id = id
+    self.from = from
+    self.to = to
+    self.timestamp = timestamp
+    self.entries = entries
+  }
+}
+
+/// The answer to a tally (schemas/tally-answer.schema.json): what the receiver does not have.
+package struct TallyAnswer: Sendable, Hashable {
+  package var id: RecordID
+  package var tallyID: RecordID
+  package var from: Organ
+  package var to: UnitID
+  package var timestamp: Timestamp
+  /// Documents of the tally that are not here whole, or with another manifest.
+  package var missing: [RecordID]
+
+  package init(
+    id: RecordID, tallyID: RecordID, from: Organ, to: UnitID, timestamp: Timestamp,
+    missing: [RecordID]
+  ) {
+    self.id = id
+    self.tallyID = tallyID
+    self.from = from
+    self.to = to
+    self.timestamp = timestamp
+    self.missing = missing
+  }
+}
+
+/// Writes and reads tallies and their answers as JSON.
+package enum TallyCodec {
+  /// Entries of one tally: about 300 KB of JSON.
+  package static let maximumEntries = 2_000
+
+  package static func encode(_ tally: Tally) throws -> Data {
+    try validate(tally)
+    return try WireJSON.encode(
+      Wire(
+        tallyId: tally.id, from: tally.from, to: Organ(organId: tally.to),
+        timestamp: tally.timestamp, entries: tally.entries))
+  }
+
+  package static func encode(_ answer: TallyAnswer) throws -> Data {
+    try validate(answer)
+    return try WireJSON.encode(
+      WireAnswer(
+        answerId: answer.id, tallyId: answer.tallyID, from: answer.from,
+        to: Organ(organId: answer.to), timestamp: answer.timestamp, missing: answer.missing))
+  }
+
+  /// Throws `DocumentError`: `.malformed`, `.version`, `.text` or `.tooLarge`.
+  package static func decodeTally(_ bytes: Data) throws -> Tally {
+    try WireJSON.checkHeader(bytes, kind: "tally")
+    let wire = try WireJSON.decode(Wire.self, from: bytes)
+    let tally = Tally(
+      id: wire.tallyId, from: wire.from, to: wire.to.organId, timestamp: wire.timestamp,
+      entries: wire.entries)
+    try validate(tally)
+    return tally
+  }
+
+  package static func decodeAnswer(_ bytes: Data) throws -> TallyAnswer {
+    try WireJSON.checkHeader(bytes, kind: "tallyAnswer")
+    let wire = try WireJSON.decode(WireAnswer.self, from: bytes)
+    let answer = TallyAnswer(
+      id: wire.answerId, tallyID: wire.tallyId, from: wire.from, to: wire.to.organId,
+      timestamp: wire.timestamp, missing: wire.missing)
+    try validate(answer)
+    return answer
+  }
+
+  private static func validate(_ tally: Tally) throws(DocumentError) {
+    try check(tally.from)
+    guard (1...maximumEntries).contains(tally.entries.count) else {
+      throw DocumentError(.tooLarge, "entries: 1 to \(maximumEntries) are allowed")
+    }
+    guard tally.entries.allSatisfy({ $0.sequence > 0 }) else {
+      throw DocumentError(.text, "entries.sequence: begins at 1")
+    }
+  }
+
+  private static func validate(_ answer: TallyAnswer) throws(DocumentError) {
+    try check(answer.from)
+    guard answer.missing.count <= maximumEntries else {
+      throw DocumentError(.tooLarge, "missing: at most \(maximumEntries) are allowed")
+    }
+  }
+
+  private static func check(_ organ: Organ) throws(DocumentError) {
+    guard let name = organ.organName else { return }
+    try TextRules.check(name, field: "from.organName", maximum: Organ.maximumNameLength)
+  }
+
+  private struct Wire: Codable {
+    var kind = "tally"
+    var version = 1
+    var tallyId: RecordID
+    var from: Organ
+    var to: Organ
+    var timestamp: Timestamp
+    var entries: [Tally.Entry]
+  }
+
+  private struct WireAnswer: Codable {
+    var kind = "tallyAnswer"
+    var version = 1
+    var answerId: RecordID
+    var tallyId: RecordID
+    var from: Organ
+    var to: Organ
+    var timestamp: Timestamp
+    var missing: [RecordID]
+  }
+}

@@ -1,0 +1,108 @@
+import ExchangeCore
+import ExchangeStore
+import Foundation
+
+/// Statuses, tallies and answers: signed statements that are no documents. None is ever refused by
+/// an answer, so no two nodes can talk to each other without end.
+extension Judge {
+  typealias Decided = (Judgement.Decision, evidence: String?)
+
+  func judgeStatus(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
+    try opened(message, from: sender, decode: StatusCodec.decode, organ: \.from.organId) {
+      status, evidence in
+      if let delivery = try context.store.delivery(
+        of: status.documentID, issuedBy: context.unit.organId, to: sender)
+      {
+        let isSame = delivery.manifestDigest == status.manifestDigest
+        guard isSame || status.code == .refused else {
+          return quarantine(.statusUnmatched, "manifestSha256: is not the digest of our document")
+        }
+        return (
+          .status(
+            status, about: delivery.document,
+            effect: effect(of: status, isSame: isSame).map { (delivery.key, $0) }), evidence
+        )
+      }
+      if let document = try context.store.incomingDocument(from: sender, id: status.documentID) {
+        guard document.manifestDigest == status.manifestDigest else {
+          return quarantine(.statusUnmatched, "manifestSha256: is not the digest of the document")
+        }
+        return (.status(status, about: document.key, effect: nil), evidence)
+      }
+      return quarantine(
+        .statusUnmatched, "document \(status.documentID) was never sent to “\(sender)”")
+    }
+  }
+
+  func judgeTally(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
+    try opened(message, from: sender, decode: TallyCodec.decodeTally, organ: \.from.organId) {
+      tally, evidence in
+      guard tally.to == context.unit.organId else {
+        return quarantine(.notAddressed, "to: is “\(tally.to)”")
+      }
+      let (missing, owed) = try context.store.compare(tally, from: sender)
+      let now = context.clock.now
+      let answer = TallyAnswer(
+        id: RecordID(at: now), tallyID: tally.id, from: context.unit, to: sender, timestamp: now,
+        missing: missing)
+      let signed = try context.signer.sign(TallyCodec.encode(answer), at: now)
+      return (
+        .tally(tally, owed: owed, answer: SignedAnswer(answer: answer, signed: signed)), evidence
+      )
+    }
+  }
+
+  func judgeTallyAnswer(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
+    try opened(message, from: sender, decode: TallyCodec.decodeAnswer, organ: \.from.organId) {
+      answer, evidence in
+      guard answer.to == context.unit.organId else {
+        return quarantine(.notAddressed, "to: is “\(answer.to)”")
+      }
+      return (.tallyAnswer(answer, from: sender), evidence)
+    }
+  }
+
+  private func quarantine(_ outcome: OutcomeCode, _ detail: String) -> Decided {
+    (.quarantine(outcome, detail: detail, refusal: nil), nil)
+  }
+
+  /// Verifies and decodes a statement, checks that the unit that sent it speaks for itself, and
+  /// hands it to `decide` with who signed; or the quarantine it ends in.
+  private func opened<Statement>(
+    _ message: UnjudgedMessage, from sender: UnitID, decode: (Data) throws -> Statement,
+    organ: (Statement) -> UnitID, decide: (Statement, String) throws -> Decided
+  ) throws -> Decided {
+    let content: Data
+    let signers: [SignerIdentity]
+    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.receivedAt) {
+    case .invalid(let problem, let detail, _): return quarantine(OutcomeCode(problem), detail)
+    case .valid(let verified, let identities):
+      content = verified
+      signers = identities
+    }
+    let statement: Statement
+    do {
+      try checkVersion(message)
+      statement = try decode(content)
+    } catch let error as DocumentError {
+      return quarantine(outcome(of: error), error.reason)
+    }
+    let directory = context.directory.current
+    guard directory.unit(organ(statement))?.id == directory.unit(sender)?.id else {
+      return quarantine(
+        .senderMismatch, "from: “\(organ(statement))”, but “\(sender)” sent it")
+    }
+    let evidence = signers.map { "\($0.subject), \($0.certificate)" }.joined(separator: "; ")
+    return try decide(statement, evidence)
+  }
+
+  private func effect(of status: StatusStatement, isSame: Bool) -> DeliveryEffect? {
+    if status.code.provesArrival { return .delivered(code: status.code.rawValue) }
+    guard status.code == .refused else { return nil }
+    let code = status.reasonCode ?? OutcomeCode.refusedByPerson.rawValue
+    let reason = status.note ?? ""
+    return isSame
+      ? .refused(code: code, reason: reason)
+      : .suspended(code: code, reason: "altered on the way: " + reason)
+  }
+}

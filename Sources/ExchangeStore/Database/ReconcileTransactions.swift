@@ -1,0 +1,241 @@
+package import ExchangeCore
+package import Foundation
+import GRDB
+
+/// A tally or an answer of ours with its signature.
+package struct SignedTally: Sendable {
+  package let tally: Tally
+  package let signed: Data
+
+  package init(tally: Tally, signed: Data) {
+    self.tally = tally
+    self.signed = signed
+  }
+}
+
+package struct SignedAnswer: Sendable {
+  package let answer: TallyAnswer
+  package let signed: Data
+
+  package init(answer: TallyAnswer, signed: Data) {
+    self.answer = answer
+    self.signed = signed
+  }
+}
+
+/// How things stand between this unit and another, from this unit's side.
+package struct Reconciliation: Sendable {
+  package let unit: UnitID
+  /// Deliveries to the unit that the broker took.
+  package let sent: Int
+  package let receipts: Int
+  package let lastTally: Timestamp?
+  package let answeredAt: Timestamp?
+  /// What the unit lacked according to its last answer; it was queued again at once.
+  package let missing: Int?
+}
+
+extension Store {
+  /// What a tally to `unit` says: every delivery without a receipt, and those with one since
+  /// `since`, oldest first.
+  package func tallyEntries(for unit: UnitID, since: Timestamp) throws -> [Tally.Entry] {
+    try read { database in
+      try database.all(
+        """
+        SELECT d.sequence, document.id, document.manifestSha256, d.state FROM delivery d
+        JOIN document ON document.key = d.document
+        WHERE d.recipient = ?1 AND (d.state = 'published'
+          OR (d.state IN ('delivered', 'refused') AND d.updatedAt >= ?2))
+        ORDER BY d.state = 'published' DESC, d.sequence LIMIT ?3
+        """, [unit.rawValue, since.microseconds, TallyCodec.maximumEntries]
+      ).map { row in
+        Tally.Entry(
+          sequence: row["sequence"], documentId: try row.recordID("id"),
+          manifestSha256: try row.digest("manifestSha256"),
+          receipt: row["state"] != "published")
+      }
+    }
+  }
+
+  /// Units to which something went out and no tally since `before`. Deliveries younger than that
+  /// are given time for their receipt.
+  package func unitsWithoutTally(since before: Timestamp, window: Timestamp) throws -> [UnitID] {
+    try read { database in
+      try database.all(
+        """
+        SELECT DISTINCT recipient FROM delivery d
+        WHERE createdAt < ?1 AND (state = 'published'
+            OR (state = 'delivered' AND updatedAt >= ?2))
+          AND NOT EXISTS (SELECT 1 FROM tally WHERE direction = 'sent'
+            AND unit = d.recipient AND at >= ?1)
+        ORDER BY recipient LIMIT 1000
+        """, [before.microseconds, window.microseconds]
+      ).map { try $0.unit("recipient") }
+    }
+  }
+
+  /// Logs a tally and queues it. It travels in the ordinary lane, behind the documents it counts.
+  package func send(_ tally: SignedTally, at time: Timestamp) throws {
+    try write { database in
+      try database.run(
+        "INSERT INTO tally (direction, id, unit, entries, at) VALUES ('sent', ?, ?, ?, ?)",
+        [
+          tally.tally.id.rawValue, tally.tally.to.rawValue, tally.tally.entries.count,
+          time.microseconds,
+        ])
+      try database.enqueueNotice(
+        tally: database.lastInsertedRowID, .tally, id: tally.tally.id, about: nil,
+        to: tally.tally.to, signed: tally.signed, at: time)
+    }
+  }
+
+  /// Compares a tally with what is here. `missing`: not here, or attachments are missing. `owed`:
+  /// received messages whose stored statuses the sender lacks.
+  package func compare(_ tally: Tally, from sender: UnitID) throws
+    -> (missing: [RecordID], owed: [Int64])
+  {
+    try read { database in
+      var missing: [RecordID] = []
+      var owed: [Int64] = []
+      for entry in tally.entries {
+        let rows = try database.all(
+          "SELECT key, state FROM received WHERE sender = ? AND messageID = ?",
+          [sender.rawValue, entry.documentId.rawValue])
+        let states = try rows.map { try $0.incomingState("state") }
+        if states.allSatisfy({ $0 == .incomplete }) {
+          missing.append(entry.documentId)
+        } else if !entry.receipt {
+          owed += rows.map { $0["key"] }
+        }
+      }
+      return (missing, owed)
+    }
+  }
+
+  package func reconciliations(with unit: UnitID?) throws -> [Reconciliation] {
+    try read { database in
+      try database.all(
+        """
+        SELECT d.recipient, count(*) AS sent,
+          sum(d.state IN ('delivered', 'refused')) AS receipts, t.at, t.answeredAt, t.missing
+        FROM delivery d LEFT JOIN tally t ON t.key = (SELECT max(key) FROM tally
+          WHERE unit = d.recipient AND direction = 'sent')
+        WHERE d.state IN ('published', 'delivered', 'refused') AND (?1 IS NULL OR d.recipient = ?1)
+        GROUP BY d.recipient ORDER BY d.recipient
+        """, [unit?.rawValue]
+      ).map { row in
+        Reconciliation(
+          unit: try row.unit("recipient"), sent: row["sent"], receipts: row["receipts"],
+          lastTally: row.optionalTime("at"), answeredAt: row.optionalTime("answeredAt"),
+          missing: row["missing"])
+      }
+    }
+  }
+
+  /// Ends deliveries whose time to live is over. Returns how many.
+  package func expire(at time: Timestamp) throws -> Int {
+    let isDue = try read { database in
+      try database.one(
+        """
+        SELECT 1 FROM delivery WHERE expiresAt <= ?
+          AND state IN ('queued', 'retrying', 'published') LIMIT 1
+        """, [time.microseconds]) != nil
+    }
+    guard isDue else { return 0 }
+    return try write { database in
+      let rows = try database.all(
+        """
+        SELECT key, document, state, expiresAt FROM delivery
+        WHERE expiresAt <= ? AND state IN ('queued', 'retrying', 'published') LIMIT 1000
+        """, [time.microseconds])
+      for row in rows {
+        let key: Int64 = row["key"]
+        try database.run(
+          """
+          UPDATE delivery SET state = 'expired', nextAt = NULL, lastError = 'EXPIRED',
+            lastErrorText = ?, updatedAt = ? WHERE key = ?
+          """,
+          ["no receipt until \(row.time("expiresAt").shown)", time.microseconds, key])
+        try database.record(
+          "delivery", key, document: row["document"], from: row["state"], to: "expired", at: time,
+          by: .daemon, cause: "EXPIRED")
+      }
+      return rows.count
+    }
+  }
+}
+
+extension Database {
+  func enqueueNotice(
+    tally: Int64, _ kind: MessageKind, id: RecordID, about: RecordID?, to unit: UnitID,
+    signed: Data, at time: Timestamp
+  ) throws {
+    try run(
+      """
+      INSERT INTO notice (tally, type, messageID, correlationID, toUnit, lane, signed, state,
+        updatedAt) VALUES (?, ?, ?, ?, ?, 'ordinary', ?, 'queued', ?)
+      """,
+      [
+        tally, kind.rawValue, id.rawValue, about?.rawValue, unit.rawValue, signed,
+        time.microseconds,
+      ])
+  }
+
+  /// Logs a tally that came in with its answer; a tally that is known gets the stored answer again.
+  func answer(
+    _ tally: Tally, owed: [Int64], with answer: SignedAnswer, at time: Timestamp
+  ) throws {
+    for key in owed { try requeueStatuses(ofReceived: key, at: time) }
+    try run(
+      """
+      INSERT INTO tally (direction, id, unit, entries, missing, at, answeredAt)
+      VALUES ('received', ?, ?, ?, ?, ?, ?5) ON CONFLICT DO NOTHING
+      """,
+      [
+        tally.id.rawValue, tally.from.organId.rawValue, tally.entries.count,
+        answer.answer.missing.count, time.microseconds,
+      ])
+    if changesCount == 1 {
+      try enqueueNotice(
+        tally: lastInsertedRowID, .tallyAnswer, id: answer.answer.id, about: tally.id,
+        to: answer.answer.to, signed: answer.signed, at: time)
+    } else {
+      try run(
+        """
+        UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ? WHERE state <> 'queued'
+          AND tally = (SELECT key FROM tally WHERE direction = 'received' AND unit = ? AND id = ?)
+        """, [time.microseconds, tally.from.organId.rawValue, tally.id.rawValue])
+    }
+  }
+
+  /// Takes in an answer to a tally of ours: what the other unit lacks goes out again by itself.
+  func settle(_ answer: TallyAnswer, from sender: UnitID, at time: Timestamp) throws {
+    try run(
+      """
+      UPDATE tally SET answeredAt = ?, missing = ?
+      WHERE direction = 'sent' AND unit = ? AND id = ? AND answeredAt IS NULL
+      """,
+      [
+        time.microseconds, answer.missing.count, sender.rawValue, answer.tallyID.rawValue,
+      ])
+    guard changesCount == 1 else { return }
+    for id in answer.missing {
+      guard
+        let row = try one(
+          """
+          SELECT d.key, d.document, d.state FROM delivery d
+          JOIN document ON document.key = d.document
+          WHERE document.id = ? AND document.direction = 'outgoing' AND d.recipient = ?
+            AND d.state IN ('published', 'delivered')
+          """, [id.rawValue, sender.rawValue])
+      else { continue }
+      let key: Int64 = row["key"]
+      try run(
+        "UPDATE delivery SET state = 'queued', progress = 0, updatedAt = ? WHERE key = ?",
+        [time.microseconds, key])
+      try record(
+        "delivery", key, document: row["document"], from: row["state"], to: "queued", at: time,
+        by: .daemon, cause: "reconciled", detail: "“\(sender)” does not have it")
+    }
+  }
+}

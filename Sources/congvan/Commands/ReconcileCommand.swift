@@ -1,0 +1,63 @@
+import ArgumentParser
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import Logging
+
+struct ReconcileCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reconcile",
+    abstract: "Compare with other units what was sent and what arrived (đối soát).",
+    discussion: """
+      Sends a signed tally to the unit, or to every unit that something was sent to, and shows how \
+      things stand. The unit answers with what it lacks, and the daemon sends that again by itself; \
+      it also sends a tally by itself every reconcile.intervalHours.
+      """)
+
+  @Argument(help: "Only this unit.") var unit: String?
+  @Flag(help: "Only show; send no tally.") var show = false
+  @Flag(help: "Print JSON.") var json = false
+  @OptionGroup var folder: NodeFolder
+
+  func run() throws {
+    let assembly = try folder.assembly()
+    var only: UnitID?
+    if let unit {
+      guard let found = try assembly.directory().current.resolve(recipient: unit).first else {
+        throw DirectoryError(.unknown, "unit: “\(unit)”")
+      }
+      only = found.id
+    }
+    let store = try assembly.store()
+    if !show {
+      let steward = Steward(
+        context: try assembly.context(), policy: try assembly.settings.reconciliation,
+        log: Logger(label: "congvan"))
+      for pair in try store.reconciliations(with: only) { try steward.tally(pair.unit) }
+    }
+    let pairs = try store.reconciliations(with: only)
+    if json {
+      return try Console.print(
+        .array(
+          pairs.map { pair in
+            .object([
+              "unit": .string(pair.unit.rawValue), "sent": .integer(Int64(pair.sent)),
+              "receipts": .integer(Int64(pair.receipts)), "lastTally": .time(pair.lastTally),
+              "answeredAt": .time(pair.answeredAt),
+              "missing": pair.missing.map { .integer(Int64($0)) } ?? .null,
+            ])
+          }))
+    }
+    Console.table(
+      [
+        "NƠI NHẬN", "ĐÃ GỬI", "ĐÃ CÓ BIÊN NHẬN", "ĐỐI SOÁT LÚC", "TRẢ LỜI LÚC",
+        "THIẾU (ĐÃ GỬI LẠI)",
+      ],
+      pairs.map { pair in
+        [
+          pair.unit.rawValue, "\(pair.sent)", "\(pair.receipts)", pair.lastTally?.shown ?? "-",
+          pair.answeredAt?.shown ?? "-", pair.missing.map { "\($0)" } ?? "-",
+        ]
+      })
+  }
+}
