@@ -24,7 +24,7 @@ OUTGOING = {
     "queued": "published retrying suspended cancelled delivered refused expired",
     "retrying": "queued published suspended cancelled delivered refused expired retrying",
     "published": "delivered refused suspended expired queued",
-    "suspended": "queued cancelled delivered refused", "delivered": "refused",
+    "suspended": "queued cancelled delivered refused", "delivered": "refused queued",
     "refused": "queued delivered", "expired": "queued delivered refused"}
 INCOMING = {
     "received": "verified incomplete accepted quarantined",
@@ -189,9 +189,9 @@ class Checker:
                 "SELECT state, count(*) AS n FROM received WHERE state IN ('received', 'verified', "
                 "'incomplete') GROUP BY state"):
             self.verdict.stuck.append(f"{node.unit}: received {[tuple(r) for r in open_rows]}")
-        if unsent := node.rows("SELECT state, lastError, count(*) AS n FROM statusDelivery "
-                               "WHERE state <> 'published' GROUP BY state, lastError"):
-            self.verdict.stuck.append(f"{node.unit}: statuses {[tuple(r) for r in unsent]}")
+        if unsent := node.rows("SELECT type, lastError, count(*) AS n FROM notice "
+                               "WHERE state <> 'published' GROUP BY type, lastError"):
+            self.verdict.stuck.append(f"{node.unit}: notices not sent {[tuple(r) for r in unsent]}")
         self.verdict.duplicates += node.rows("SELECT coalesce(sum(duplicates), 0) FROM received")[
             0][0]
 

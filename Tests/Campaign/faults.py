@@ -35,7 +35,7 @@ class Pace:
     messages: tuple[float, float]
 
 
-LONG = Pace((2, 12), (2, 10), (12, 40), (3, 12))
+LONG = Pace((1, 6), (1, 6), (10, 35), (2, 8))
 SHORT = Pace((0, 0), (3, 8), (15, 25), (2, 5))
 
 
@@ -87,7 +87,7 @@ class Faults:
                 node.armer = self.next_arm
                 self._thread(f"crash {node.unit}", self._crash_lane, node)
         else:
-            lanes["nodes"] = (self.pace.nodes, [
+            lanes["nodes"] = lanes["more nodes"] = (self.pace.nodes, [
                 (5, "node: kill -9", self.node_kill),
                 (3, "node: SIGTERM", self.node_term),
                 (3, "node: SIGSTOP", self.node_freeze),
@@ -208,13 +208,13 @@ class Faults:
         node.is_disk_full = True
         filler = node.folder / "filler"
         try:
-            state = os.statvfs(node.folder)
-            with open(filler, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, state.f_bavail * state.f_frsize - 8192)
-            with contextlib.suppress(OSError), open(filler, "ab") as file:
-                while True:
-                    file.write(b"\0" * 4096)
-                    file.flush()
+            with open(filler, "wb", buffering=0) as file:
+                size = 0
+                for step in (64 << 20, 1 << 20, 4096):  # until not one more page fits
+                    with contextlib.suppress(OSError):
+                        while True:
+                            os.posix_fallocate(file.fileno(), size, step)
+                            size += step
             self._pause(rng.uniform(2, 8))
         finally:
             filler.unlink(missing_ok=True)
