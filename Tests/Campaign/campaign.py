@@ -124,6 +124,7 @@ class Campaign:
             options.documents)
         plan = faults.Faults(self.nodes, self.broker, meddler, journal, options.seed,
                              faults.SHORT if options.short else faults.LONG, options.short)
+        plan.definitions = self.province / "definitions.json"
         plan.disk_node = self.nodes[-1] if disk else None
         journal.say(f"{len(self.nodes)} nodes, {len(self.broker.members)} broker(s), about "
                     f"{options.documents} documents in {options.minutes:g} minutes")

@@ -2,12 +2,16 @@
 same time, so that the broker may die while a node is frozen and a line is cut."""
 
 import contextlib
+import json
 import os
 import random
+import shutil
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from broker import VHOST, Broker, Cluster
 from journal import Journal
@@ -48,6 +52,7 @@ class Faults:
         self.lock = threading.Lock()
         self.turn: dict[str, int] = dict.fromkeys(NODE_POINTS, 0)
         self.disk_node: Node | None = None
+        self.definitions = Path()
         self.threads: list[threading.Thread] = []
         self.last_fault = time.monotonic()
 
@@ -82,6 +87,10 @@ class Faults:
         }
         if isinstance(self.broker, Cluster):
             lanes["broker"][1].append((8, "cluster: leader kill -9", self.leader_kill))
+        elif not self.systematic:
+            lanes["broker"][1].append((2, "broker: restored from an old backup", self.restore))
+        if not self.systematic:
+            lanes["broker"][1].append((2, "broker: queue deleted", self.queue_deleted))
         if self.systematic:
             for node in self.nodes:
                 node.armer = self.next_arm
@@ -320,7 +329,6 @@ class Faults:
         ours = [c["name"] for c in connections if c.get("user") in {n.unit for n in self.nodes}]
         if not ours:
             return False
-        import urllib.parse
         name = urllib.parse.quote(rng.choice(ours), safe="")
         self.broker.api("DELETE", f"/api/connections/{name}")
         return True
@@ -337,6 +345,34 @@ class Faults:
         finally:
             self._repeat(lambda: self.broker.api("DELETE", path))
         return True
+
+    def queue_deleted(self, rng: random.Random) -> bool:
+        """With all that is in it; the operator provisions it again some seconds later."""
+        queue = f"congvan.{rng.choice(['ordinary', 'express'])}.{self._node(rng).unit}"
+        self.broker.api("DELETE", f"/api/queues/{VHOST}/{queue}")
+        try:
+            self._pause(rng.uniform(0, 4))
+        finally:
+            definitions = json.loads(self.definitions.read_text())
+            self._repeat(lambda: self.broker.api("POST", "/api/definitions", definitions))
+        return True
+
+    def restore(self, rng: random.Random) -> bool:
+        """Every second time: all that the broker knew since the backup is gone, and what was
+        acknowledged since then comes again."""
+        data = self.broker.members[0] / "data"
+        saved = self.broker.folder.parent / "broker-backup"
+        is_restore = saved.exists()
+        self.broker.stop(0)
+        try:
+            if is_restore:
+                shutil.rmtree(data)
+                saved.rename(data)
+            else:
+                shutil.copytree(data, saved)
+        finally:
+            self.broker.start(0)
+        return is_restore
 
     def permission(self, rng: random.Random) -> bool:
         """The right to write is withdrawn and given back: deliveries end `suspended`."""
