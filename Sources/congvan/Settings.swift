@@ -67,7 +67,12 @@ struct Settings: Sendable {
     let text = String(decoding: data, as: UTF8.self)
     var given: [String: String] = [:]
     do {
-      if let root = try Yams.compose(yaml: text) { try Self.flatten(root, "", into: &given) }
+      if let root = try Yams.compose(yaml: text) {
+        guard case .mapping = root else {
+          throw ConfigError(.unreadable, "\(path): line 1: is not “key: value”")
+        }
+        try Self.flatten(root, "", into: &given)
+      }
     } catch let error as YamlError {
       throw ConfigError(.unreadable, "\(path): \(error)")
     }
@@ -224,13 +229,17 @@ struct Settings: Sendable {
   /// given. A file that others may read is refused.
   func secret(_ key: String, variable: String) throws -> String? {
     if let value = ProcessInfo.processInfo.environment[variable] { return value }
-    guard let path = path(key) else { return nil }
+    return try path(key).map { try Self.readSecret($0, named: key) }
+  }
+
+  /// The secret in the file at `path`; `name` is what the person called it.
+  static func readSecret(_ path: String, named name: String) throws -> String {
     let attributes = try? FileManager.default.attributesOfItem(atPath: path)
     guard let mode = attributes?[.posixPermissions] as? Int,
       let data = FileManager.default.contents(atPath: path)
-    else { throw ConfigError(.secretUnreadable, "\(key): “\(path)” cannot be read") }
+    else { throw ConfigError(.secretUnreadable, "\(name): “\(path)” cannot be read") }
     guard mode & 0o077 == 0 else {
-      throw ConfigError(.secretExposed, "\(key): “\(path)” may be read by other users")
+      throw ConfigError(.secretExposed, "\(name): “\(path)” may be read by other users")
     }
     return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
   }

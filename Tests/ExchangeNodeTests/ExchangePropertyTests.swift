@@ -119,8 +119,8 @@ private final class FaultyWorld {
         expect(
           delivery.state == .delivered,
           "\(id) to \(node.id) is \(delivery.state) \(delivery.lastError ?? "")")
-        let copies = try node.store.incomingDocuments(limit: 100_000).filter {
-          $0.document.id == id
+        let copies = try node.store.documents(idPrefix: id.rawValue).compactMap {
+          try node.store.incomingDocument(key: $0.summary.key)
         }
         expect(copies.count == 1, "\(copies.count) copies of \(id) at \(node.id)")
         expect(copies.first?.state == .accepted, "\(id) at \(node.id) is not accepted")

@@ -35,7 +35,7 @@ final class TestNode: Sendable {
       store: try Store(folder: folder.url.path, hashing: OpenSSLHashing(), create: true),
       signer: try province.signer(organ), verifier: province.verifier, hashing: OpenSSLHashing(),
       directory: FixedDirectory(directory), clock: clock)
-    let log = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+    let log = Logger.silent
     relay = Relay(store: context.store, clock: clock, policy: policy, log: log)
     judge = Judge(context: context, limits: limits, log: log)
     intake = Intake(
@@ -115,4 +115,9 @@ func exchange(_ nodes: [TestNode], through broker: FakeBroker) throws {
     if moved == 0 { return }
   }
   throw TestNode.Stuck(what: "messages go round and round")
+}
+
+extension Logger {
+  /// Says nothing.
+  static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 }

@@ -20,12 +20,14 @@ package enum ManifestCodec {
   /// The digests that a manifest names, however many other rules it breaks: what has to go when
   /// the manifest is refused under Điều 5.
   package static func namedDigests(_ bytes: Data) -> [SHA256Digest] {
-    struct Named: Decodable {
-      struct File: Decodable { var sha256: SHA256Digest }
-      var attachments: [File]
+    struct File: Decodable {
+      struct Named: Decodable { var sha256: SHA256Digest }
+      let digest: SHA256Digest?
+      init(from decoder: any Decoder) { digest = (try? Named(from: decoder))?.sha256 }
     }
+    struct Named: Decodable { var attachments: [File] }
     let named = try? WireJSON.decode(Named.self, from: bytes)
-    return (named?.attachments ?? []).prefix(WireLimits.attachments).map(\.sha256)
+    return (named?.attachments ?? []).compactMap(\.digest)
   }
 
   /// The rules that hold for every manifest, whoever wrote it.

@@ -103,7 +103,7 @@ package final class Intake: DeliverySink {
       }
       return .piece(.whole(try store.files.ingest(body, digest: address.sha256)))
     }
-    guard try store.pendingBytes(from: sender) <= limits.pendingBytes else {
+    guard try store.hasRoom(for: address, from: sender, limit: limits.pendingBytes) else {
       return .message(received(message, .tooLarge, "too many unfinished transfers of “\(sender)”"))
     }
     return .piece(.part(sender: sender, address: address, body: body))

@@ -18,15 +18,15 @@ package final class Judge: Sendable {
   }
 
   /// Judges up to one batch. `ripe` also looks at documents whose attachments were missing.
-  /// Returns how many messages were judged.
+  /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
-    var rows = try context.store.unjudged(limit: Self.batch)
-    if ripe { rows += try context.store.ripe(limit: Self.batch) }
+    let fresh = try context.store.unjudged(limit: Self.batch)
+    let rows = fresh + (ripe ? try context.store.ripe(limit: Self.batch) : [])
     guard !rows.isEmpty else { return 0 }
     let judgements = try rows.map(judge)
     try context.store.apply(judgements, at: context.clock.now)
     for (row, judgement) in zip(rows, judgements) { note(judgement, row) }
-    return rows.count
+    return fresh.count + judgements.dropFirst(fresh.count).count { !$0.isWaiting }
   }
 
   /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large

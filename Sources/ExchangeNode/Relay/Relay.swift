@@ -20,6 +20,8 @@ package final class Relay: PublishSource {
     var deliveries: [Int64: ActiveDelivery] = [:]
     /// Delivery keys in the order they take turns.
     var turns: [Int64] = []
+    /// Of those, the ones whose turn in this round is still to come.
+    var round: [Int64] = []
     var tokens: [UInt64: (subject: Subject, position: Int64)] = [:]
     var nextToken: UInt64 = 0
     var linkUpSince: Timestamp?
@@ -35,6 +37,8 @@ package final class Relay: PublishSource {
   /// Deliveries that take turns at the same time. A large file therefore never holds up small
   /// documents, and the memory for claims is bounded.
   private static let activeLimit = 64
+  /// Urgent deliveries that are taken on at once beyond those.
+  private static let urgentLimit = 16
   /// How long work of another process (the CLI) may wait to be noticed.
   private static let pollInterval = Duration.milliseconds(200)
 
@@ -70,9 +74,14 @@ package final class Relay: PublishSource {
     return try state.withLock { state in
       var batch: [OutboundMessage] = []
       var room = bytes
-      try takeNotices(&state, count: count, room: &room, now: now, into: &batch)
-      try claimDeliveries(&state, now: now)
-      try takePieces(&state, count: count, room: &room, into: &batch)
+      // On a copy: had a step thrown, nobody would have the tokens of what was claimed before it.
+      var claimed = state
+      try takeNotices(&claimed, count: count, room: &room, now: now, into: &batch)
+      try claimDeliveries(&claimed, now: now)
+      try takePieces(&claimed, count: count, room: &room, into: &batch)
+      // With nothing in flight nobody would settle what failed here.
+      if batch.isEmpty { try commit(&claimed, notices: [], now: now) }
+      state = claimed
       return batch
     }
   }
@@ -80,7 +89,6 @@ package final class Relay: PublishSource {
   package func settle(_ outcomes: [(token: UInt64, outcome: PublishOutcome)]) throws {
     let now = clock.now
     try state.withLock { state in
-      var deliveries: [(key: Int64, result: RelayResult)] = []
       var notices: [(key: Int64, result: RelayResult)] = []
       for (token, outcome) in outcomes {
         switch state.tokens[token]?.subject {
@@ -98,41 +106,48 @@ package final class Relay: PublishSource {
         case nil: continue
         }
       }
-      for (key, active) in state.deliveries where active.outstanding.isEmpty {
-        if let failure = active.failure {
-          if let result = decide(
-            failure, trouble: active.work.trouble,
-            progress: active.progress, now: now, linkUpSince: state.linkUpSince,
-            random: &state.random)
-          {
-            deliveries.append((key, result))
-          }
-        } else if active.isComplete {
-          deliveries.append((key, .published))
-        }
-      }
-      let finished = Set(deliveries.map(\.key))
-      for (key, active) in state.deliveries
-      where active.shouldSaveProgress && !finished.contains(key) {
-        deliveries.append((key, .interrupted(progress: active.progress)))
-      }
-      try store.settle(deliveries: deliveries, notices: notices, at: now)
-
+      try commit(&state, notices: notices, now: now)
       // Only what is committed is forgotten: had it thrown, the publisher would ask again.
       for (token, _) in outcomes {
         if case .notice(let key) = state.tokens.removeValue(forKey: token)?.subject {
           state.notices.removeValue(forKey: key)
         }
       }
-      for (key, result) in deliveries {
-        if case .interrupted(let progress) = result {
-          state.deliveries[key]?.savedProgress = progress
-        } else {
-          state.deliveries.removeValue(forKey: key)
-          state.turns.removeAll { $0 == key }
+    }
+  }
+
+  /// Writes down what became of deliveries that have nothing in flight, of notices, and how far
+  /// long deliveries have come.
+  private func commit(
+    _ state: inout State, notices: [(key: Int64, result: RelayResult)], now: Timestamp
+  ) throws {
+    var deliveries: [(key: Int64, result: RelayResult)] = []
+    for (key, active) in state.deliveries where active.outstanding.isEmpty {
+      if let failure = active.failure {
+        if let result = decide(
+          failure, trouble: active.work.trouble, progress: active.progress, now: now,
+          linkUpSince: state.linkUpSince, random: &state.random)
+        {
+          deliveries.append((key, result))
         }
-        note(result, delivery: key)
+      } else if active.isComplete {
+        deliveries.append((key, .published))
       }
+    }
+    let finished = Set(deliveries.map(\.key))
+    for (key, active) in state.deliveries where active.shouldSaveProgress && !finished.contains(key)
+    {
+      deliveries.append((key, .interrupted(progress: active.progress)))
+    }
+    try store.settle(deliveries: deliveries, notices: notices, at: now)
+    for (key, result) in deliveries {
+      if case .interrupted(let progress) = result {
+        state.deliveries[key]?.savedProgress = progress
+      } else {
+        state.deliveries.removeValue(forKey: key)
+        state.turns.removeAll { $0 == key }
+      }
+      note(result, delivery: key)
     }
   }
 
@@ -171,53 +186,62 @@ package final class Relay: PublishSource {
 
   private func claimDeliveries(_ state: inout State, now: Timestamp) throws {
     let waiting = state.deliveries.values.count { $0.hasNext }
-    guard waiting < Self.activeLimit / 2, state.deliveries.count < 4 * Self.activeLimit else {
-      return
-    }
+    guard state.deliveries.count < 4 * Self.activeLimit else { return }
+    // When all places are taken by large files, what is urgent still finds one.
+    let isFull = waiting >= Self.activeLimit / 2
     let due = try store.dueDeliveries(
-      limit: Self.activeLimit - waiting, excluding: Set(state.deliveries.keys), now: now)
+      limit: isFull ? Self.urgentLimit : Self.activeLimit - waiting,
+      atLeast: isFull ? .urgent : .normal, excluding: Set(state.deliveries.keys), now: now)
+    guard !due.isEmpty else { return }
     for work in due {
       state.deliveries[work.key] = ActiveDelivery(work)
       state.turns.append(work.key)
+      state.round.append(work.key)
     }
-    if !due.isEmpty {
-      let urgency = state.deliveries.mapValues(\.work.urgency)
-      state.turns = state.turns.enumerated().sorted { left, right in
+    let urgency = state.deliveries.mapValues(\.work.urgency)
+    func ordered(_ keys: [Int64]) -> [Int64] {
+      keys.enumerated().sorted { left, right in
         let (first, second) = (urgency[left.element] ?? .normal, urgency[right.element] ?? .normal)
         return first == second ? left.offset < right.offset : first > second
       }.map(\.element)
     }
+    state.turns = ordered(state.turns)
+    state.round = ordered(state.round)
   }
 
-  /// One message per delivery in turn, the most urgent deliveries first.
+  /// One message per delivery and round, the most urgent deliveries first. A round goes on in the
+  /// next call, so that small documents pass a large file however few messages there is room for.
   private func takePieces(
     _ state: inout State, count: Int, room: inout Int, into batch: inout [OutboundMessage]
   ) throws {
-    var moved = true
-    while batch.count < count, moved {
-      moved = false
-      for key in state.turns {
-        guard batch.count < count, var active = state.deliveries[key], let step = active.peek()
-        else { continue }
-        let body: Data
-        let envelope: Envelope
-        do {
-          (envelope, body) = try message(step.step, of: active.work)
-        } catch let error as StoreError where error.kind == .contentMissing {
-          active.fail(.refused(code: 0, text: error.reason))
-          state.deliveries[key] = active
-          continue
-        }
-        guard room >= body.count || batch.isEmpty else { return }
-        active.take(step.position)
-        state.deliveries[key] = active
-        room -= body.count
-        moved = true
-        batch.append(
-          OutboundMessage(
-            token: state.token(for: .delivery(key), position: step.position), to: active.work.to,
-            lane: active.work.urgency.lane, envelope: envelope, body: body))
+    while batch.count < count {
+      if state.round.isEmpty {
+        state.round = state.turns.filter { state.deliveries[$0]?.hasNext == true }
       }
+      guard let key = state.round.first else { return }
+      guard var active = state.deliveries[key], let step = active.peek() else {
+        state.round.removeFirst()
+        continue
+      }
+      let body: Data
+      let envelope: Envelope
+      do {
+        (envelope, body) = try message(step.step, of: active.work)
+      } catch let error as StoreError where [.contentMissing, .fileSystem].contains(error.kind) {
+        // One file that cannot be read must not hold up everybody else.
+        active.fail(.refused(code: 0, text: error.reason))
+        state.deliveries[key] = active
+        continue
+      }
+      guard room >= body.count || batch.isEmpty else { return }
+      state.round.removeFirst()
+      active.take(step.position)
+      state.deliveries[key] = active
+      room -= body.count
+      batch.append(
+        OutboundMessage(
+          token: state.token(for: .delivery(key), position: step.position), to: active.work.to,
+          lane: active.work.urgency.lane, envelope: envelope, body: body))
     }
   }
 

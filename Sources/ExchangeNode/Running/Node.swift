@@ -29,8 +29,10 @@ package final class Node: Sendable {
   private let relay: Relay
   private let judge: Judge
   private let links: LinkWatch
-  /// Content came since the judge last looked at documents that wait for attachments.
-  private let hasFreshContent = Atomic(true)
+  /// How often content came, and up to which of those times the judge has looked at all documents
+  /// that wait for attachments.
+  private let contentCount = Atomic(1)
+  private let judgedCount = Atomic(0)
 
   package init(
     context: NodeContext, transport: any DocumentTransport, options: Options, log: Logger
@@ -97,15 +99,12 @@ package final class Node: Sendable {
 
   private func judging() {
     loop(judgeBell, name: "judge") { [self] in
-      let isFresh = hasFreshContent.exchange(false, ordering: .acquiringAndReleasing)
-      do {
-        let count = try judge.step(ripe: isFresh)
-        if count > 0 { stop.wake() }
-        return count > 0
-      } catch {
-        if isFresh { hasFreshContent.store(true, ordering: .releasing) }
-        throw error
-      }
+      let content = contentCount.load(ordering: .acquiring)
+      let count = try judge.step(ripe: content != judgedCount.load(ordering: .relaxed))
+      // One step takes a batch: only one that finds nothing has seen them all.
+      if count == 0 { judgedCount.store(content, ordering: .releasing) }
+      if count > 0 { stop.wake() }
+      return count > 0
     }
   }
 
@@ -126,7 +125,7 @@ package final class Node: Sendable {
   }
 
   private func contentArrived() {
-    hasFreshContent.store(true, ordering: .releasing)
+    contentCount.add(1, ordering: .acquiringAndReleasing)
     judgeBell.ring()
   }
 
@@ -161,6 +160,7 @@ package final class Node: Sendable {
   private func isStill() throws -> Bool {
     try relay.isIdle() && context.store.openWork().unjudged == 0
       && context.store.completeTransfers().isEmpty
+      && contentCount.load(ordering: .acquiring) == judgedCount.load(ordering: .acquiring)
   }
 
   private struct LaneEvents: IntakeEvents {

@@ -89,7 +89,8 @@ package struct ContentFiles: Sendable {
   package func ingest(
     path: String, maximum: Int64, inspect: (_ head: Data, _ tail: Data) throws -> Void
   ) throws -> StoredContent {
-    let source = try OpenFile(path, O_RDONLY)
+    // Without O_NONBLOCK, opening a named pipe waits for someone to write into it.
+    let source = try OpenFile(path, O_RDONLY | O_NONBLOCK)
     var status = stat()
     guard fstat(source.descriptor, &status) == 0 else { throw StoreError.system("stat", path) }
     guard status.st_mode & S_IFMT == S_IFREG else {
@@ -214,6 +215,7 @@ package struct ContentFiles: Sendable {
   /// Removes the file of a content. Called inside `removing`, when no row names it.
   func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
 
+  /// Removes the spool file of a transfer whose row is gone.
   func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
 
   /// Removes temporary files, and blob and spool files that no row knows, when they are older than

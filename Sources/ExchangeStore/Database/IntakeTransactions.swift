@@ -50,12 +50,16 @@ extension Store {
     try read { try $0.hasBlob(digest) }
   }
 
-  /// Bytes of the sender's unfinished transfers.
-  package func pendingBytes(from sender: UnitID) throws -> Int64 {
+  /// True when the piece belongs to a transfer that is under way, or when the unfinished transfers
+  /// of the sender leave room for another one.
+  package func hasRoom(for piece: PieceAddress, from sender: UnitID, limit: Int64) throws -> Bool {
     try read { database in
-      try database.one(
-        "SELECT coalesce(sum(size), 0) AS total FROM transfer WHERE sender = ?", [sender.rawValue])?[
-          "total"] ?? 0
+      let transfers = try database.one(
+        """
+        SELECT coalesce(sum(size), 0) <= ? OR coalesce(max(sha256 = ? AND size = ?), 0) AS fits
+        FROM transfer WHERE sender = ?
+        """, [limit, piece.sha256.bytes, piece.size, sender.rawValue])
+      return transfers?["fits"] ?? true
     }
   }
 
@@ -127,6 +131,7 @@ extension Store {
     try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
       if isIntact {
         try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
+        try database.run("DELETE FROM spoiled WHERE sha256 = ?", [transfer.sha256.bytes])
       } else {
         try database.spoil(transfer.sender, transfer.sha256, at: time)
       }
@@ -208,14 +213,7 @@ extension Database {
       try requeueStatuses(ofReceived: key, at: time)
     case .accepted, .quarantined:
       guard message.fault == nil else { return }
-      try run(
-        """
-        UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
-          receivedAt = ?, updatedAt = ?2 WHERE key = ?
-        """, [message.body, time.microseconds, key])
-      try record(
-        "received", key, document: known["document"], from: before.rawValue, to: "received",
-        at: time, by: .daemon, cause: "arrived again")
+      try judgeAnew(key, from: before, document: known["document"], body: message.body, at: time)
     case .received, .verified, .incomplete, .discarded: break
     }
   }

@@ -67,6 +67,8 @@ package struct Judgement: Sendable {
   /// Who signed, for the history.
   package let evidence: String?
 
+  package var isWaiting: Bool { if case .wait = decision { true } else { false } }
+
   package init(message: Int64, decision: Decision, evidence: String? = nil) {
     self.message = message
     self.decision = decision
@@ -104,7 +106,9 @@ extension Store {
           NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = received.document
             AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256))
           OR EXISTS (SELECT 1 FROM attachment a JOIN spoiled s ON s.sha256 = a.sha256
-            WHERE a.document = received.document AND s.sender = received.sender))
+            WHERE a.document = received.document AND s.sender = received.sender
+              AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
+                AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
         """, limit: limit)
   }
 
@@ -161,8 +165,9 @@ extension Store {
     }
   }
 
-  /// Of `digests`: those that are not here, those that came spoiled from `sender`, and whether all
-  /// pieces of the missing ones are here and only have to be put together.
+  /// Of `digests`: those that are not here, those that came spoiled from `sender` and have not come
+  /// again since, and whether all pieces of the missing ones are here and only have to be put
+  /// together.
   package func missing(_ digests: [SHA256Digest], from sender: UnitID) throws
     -> (missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool)
   {
@@ -170,8 +175,11 @@ extension Store {
       let missing = try digests.filter { try !database.hasBlob($0) }
       let spoiled = try missing.filter { digest in
         try database.one(
-          "SELECT 1 FROM spoiled WHERE sender = ? AND sha256 = ?",
-          [sender.rawValue, digest.bytes]) != nil
+          """
+          SELECT 1 FROM spoiled WHERE sender = ?1 AND sha256 = ?2
+            AND NOT EXISTS (SELECT 1 FROM transfer
+              WHERE sender = ?1 AND sha256 = ?2 AND pieces * ?3 >= size)
+          """, [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
       }
       let isArrived = try missing.allSatisfy { digest in
         try database.one(
@@ -267,9 +275,16 @@ extension Database {
         try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
       }
     case .duplicate(let original):
-      try run("UPDATE received SET duplicates = duplicates + 1 WHERE key = ?", [original])
-      if try one("SELECT 1 FROM received WHERE key = ? AND state = 'accepted'", [original]) != nil {
-        try requeueStatuses(ofReceived: original, at: time)
+      let first = try one(
+        "UPDATE received SET duplicates = duplicates + 1 WHERE key = ? RETURNING state, document",
+        [original])
+      switch try first?.incomingState("state") {
+      case .accepted: try requeueStatuses(ofReceived: original, at: time)
+      case .quarantined:
+        try judgeAnew(
+          original, from: .quarantined, document: first?["document"],
+          body: row["body"], at: time)
+      case .received, .verified, .incomplete, .discarded, nil: break
       }
       try run(
         "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
@@ -281,11 +296,6 @@ extension Database {
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail, at: time)
       if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
-      try run(
-        """
-        DELETE FROM spoiled WHERE sender = ? AND sha256 IN
-          (SELECT sha256 FROM attachment WHERE document = ?)
-        """, [row["sender"] as String, document])
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
       return try discard.map { try removeUnused($0, from: sender) }

@@ -43,22 +43,22 @@ package enum RelayResult: Sendable, Hashable {
 }
 
 extension Store {
-  /// Due deliveries, urgent ones first, then in the order they were issued.
-  package func dueDeliveries(limit: Int, excluding busy: Set<Int64>, now: Timestamp) throws
-    -> [DeliveryWork]
-  {
+  /// Due deliveries of `urgency` and more, urgent ones first, then in the order they were issued.
+  package func dueDeliveries(
+    limit: Int, atLeast urgency: Urgency = .normal, excluding busy: Set<Int64>, now: Timestamp
+  ) throws -> [DeliveryWork] {
     try read { database in
       let rows = try database.all(
         """
         SELECT d.key, d.document, document.id, d.recipient, d.urgency, d.progress, d.failures,
           d.failingFor, d.failedAt
         FROM delivery d JOIN document ON document.key = d.document
-        WHERE d.key IN (SELECT key FROM delivery WHERE state = 'queued'
+        WHERE d.key IN (SELECT key FROM delivery WHERE state = 'queued' AND urgency >= ?3
             ORDER BY urgency DESC, key LIMIT ?1)
           OR d.key IN (SELECT key FROM delivery WHERE state = 'retrying' AND nextAt <= ?2
-            ORDER BY nextAt LIMIT ?1)
+            AND urgency >= ?3 ORDER BY nextAt LIMIT ?1)
         ORDER BY d.urgency DESC, d.key
-        """, [limit + busy.count, now.microseconds])
+        """, [limit + busy.count, now.microseconds, urgency.rawValue])
       var work: [DeliveryWork] = []
       for row in rows where !busy.contains(row["key"]) && work.count < limit {
         let attachments = try database.all(

@@ -174,6 +174,20 @@ extension Database {
       [because, time.microseconds, sender.rawValue, id.rawValue])
   }
 
+  /// A message that was judged before came again: it is judged as if it had arrived now.
+  func judgeAnew(
+    _ key: Int64, from state: IncomingState, document: Int64?, body: Data?, at time: Timestamp
+  ) throws {
+    try run(
+      """
+      UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
+        receivedAt = ?, updatedAt = ?2 WHERE key = ?
+      """, [body, time.microseconds, key])
+    try record(
+      "received", key, document: document, from: state.rawValue, to: "received", at: time,
+      by: .daemon, cause: "arrived again")
+  }
+
   /// Sends the stored statuses about a received message again, byte for byte.
   func requeueStatuses(ofReceived key: Int64, at time: Timestamp) throws {
     try run(

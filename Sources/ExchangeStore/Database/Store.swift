@@ -42,7 +42,8 @@ package final class Store: Sendable {
         }
       }
     } catch let error as DatabaseError {
-      throw StoreError(.unusable, "database \(path): \(error.message ?? "cannot be opened")")
+      let failure = StoreError(error)
+      throw StoreError(failure.kind, "\(path): \(failure.reason)")
     }
     files = try ContentFiles(folder: folder, hashing: hashing)
     try migrate()
@@ -59,7 +60,7 @@ package final class Store: Sendable {
       // Asked first, because a migrator takes the write lock even when there is nothing to do.
       if try !pool.read({ try migrator.hasCompletedMigrations($0) }) { try migrator.migrate(pool) }
     } catch let error as DatabaseError {
-      throw StoreError(.unusable, "database: \(error.message ?? "migration failed")")
+      throw StoreError(error)
     }
   }
 

@@ -1,0 +1,258 @@
+import DocumentSigning
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import ExchangeTestKit
+import Foundation
+import GRDB
+import Testing
+
+/// Attachments on their way in: pieces, altered content, and what must not stay.
+@Suite struct ContentTests {
+  static let piece = Int(WireLimits.pieceBytes)
+
+  let node: TestNode
+  let beta: Hostile
+  /// Longer than two pieces.
+  let large = pdf("lớn", size: 2 * piece + 77)
+
+  init() throws {
+    node = try TestNode(
+      Province.alpha,
+      limits: IntakeLimits(documentBytes: 16 << 20, pendingBytes: Int64(5 * Self.piece)))
+    beta = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+  }
+
+  private var digest: SHA256Digest { OpenSSLHashing().sha256(large) }
+
+  /// A document of beta with `large` as its only attachment.
+  private func document(_ change: @escaping (inout [String: Any]) -> Void = { _ in }) throws
+    -> InboundMessage
+  {
+    beta.message(
+      body: try beta.document { json in
+        json["attachments"] = [beta.attachment("lon.pdf", size: large.count, sha256: digest)]
+        change(&json)
+      })
+  }
+
+  private func take(_ messages: [InboundMessage]) throws {
+    try node.intake.store(messages)
+    try node.settle()
+  }
+
+  /// The pieces of `large` with other bytes in each.
+  private func bad(_ from: Hostile) -> [InboundMessage] {
+    from.pieces(Data(repeating: UInt8(ascii: "x"), count: large.count), digest: digest)
+  }
+
+  private var spoolFiles: [String] {
+    get throws {
+      try FileManager.default.contentsOfDirectory(atPath: node.folder.path("spool"))
+    }
+  }
+
+  @Test(arguments: 0..<6)
+  func anyOrderOfPiecesAndManifest(_ seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    let messages = (beta.pieces(large) + beta.pieces(large) + [try document()])
+      .shuffled(using: &random)
+    for message in messages { try take([message]) }
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["01"])
+    let bytes = try node.store.content(digest, offset: 0, count: large.count)
+    #expect(bytes == large)
+    #expect(try spoolFiles == [])
+    #expect(try node.count("transfer") == 0)
+  }
+
+  @Test func alteredPieceIsRefusedAndTheResendAccepted() throws {
+    var pieces = beta.pieces(large)
+    pieces[1] = bad(beta)[1]
+    // The manifest first: the document waits, and is refused when the content is known to be bad.
+    try take([try document()])
+    #expect(try node.verdicts() == ["incomplete"])
+    try take(pieces)
+    #expect(try node.verdicts() == ["quarantined ATTACHMENT-ALTERED"])
+    // Signed again, so it is another message; the document is judged anew all the same.
+    try take(beta.pieces(large) + [try document()])
+    #expect(try node.verdicts() == ["accepted", "accepted"])
+    #expect(try node.count("document") == 1)
+    #expect(try node.answers() == ["02 ATTACHMENT-ALTERED", "01"])
+  }
+
+  /// The usual order: pieces, then the manifest. While the resent pieces are being hashed, the mark
+  /// of the first attempt must not refuse the document again.
+  @Test func theResendIsNotRefusedForTheFirstAttempt() throws {
+    var pieces = beta.pieces(large)
+    pieces[0] = bad(beta)[0]
+    let message = try document()
+    try take(pieces)
+    try take([message])
+    #expect(try node.verdicts() == ["quarantined ATTACHMENT-ALTERED"])
+    try take(beta.pieces(large) + [message])
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["02 ATTACHMENT-ALTERED", "01"])
+  }
+
+  /// Two documents name the content that came altered: both are refused, none waits for ever.
+  @Test func everyDocumentOfAlteredContentIsRefused() throws {
+    var pieces = beta.pieces(large)
+    pieces[2] = bad(beta)[2]
+    try take([try document()])
+    try take(pieces)
+    let second = RecordID(at: node.clock.now)
+    try take([
+      beta.message(
+        id: second.rawValue,
+        body: try beta.document {
+          $0["documentId"] = second.rawValue
+          $0["attachments"] = [beta.attachment("lon.pdf", size: large.count, sha256: digest)]
+        })
+    ])
+    #expect(
+      try node.verdicts() == [
+        "quarantined ATTACHMENT-ALTERED", "quarantined ATTACHMENT-ALTERED",
+      ])
+  }
+
+  /// A piece that is here is here: a second one with other bytes changes nothing.
+  @Test func aPieceCannotBeReplaced() throws {
+    let good = beta.pieces(large)
+    let bad = bad(beta)
+    try node.intake.store(Array(good.prefix(2)))
+    try node.intake.store(Array(bad.prefix(2)))
+    try node.intake.store([good[2]])
+    try node.intake.store([bad[2]])
+    try take([try document()])
+    #expect(try node.verdicts() == ["accepted"])
+  }
+
+  @Test func unitsCannotSpoilEachOthersTransfers() throws {
+    let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
+    let bad = bad(gamma)
+    let good = beta.pieces(large)
+    try take([bad[0], good[0], bad[1], good[1], bad[2]])
+    try take([good[2], try document()])
+    #expect(try node.verdicts() == ["accepted"])
+  }
+
+  /// Content that another unit sent before is used at once.
+  @Test func knownContentIsNotWaitedFor() throws {
+    try take(beta.pieces(large))
+    let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
+    try take([
+      gamma.message(
+        body: try gamma.document { json in
+          json["attachments"] = [gamma.attachment("lon.pdf", size: large.count, sha256: digest)]
+        })
+    ])
+    #expect(try node.verdicts() == ["accepted"])
+    try take(gamma.pieces(large))
+    #expect(try node.count("transfer") == 0)
+  }
+
+  /// The limit on unfinished transfers stops new ones. Those that are under way end, or the sender
+  /// could never again bring anything.
+  @Test func theLimitOfUnfinishedTransfersStopsNewOnesOnly() throws {
+    let files = (0..<4).map { pdf("tệp \($0)", size: 2 * Self.piece) }
+    for file in files { try node.intake.store([beta.pieces(file)[0]]) }
+    #expect(try node.verdicts() == ["quarantined TOO-LARGE"])
+    for file in files.prefix(3) { try node.intake.store([beta.pieces(file)[1]]) }
+    try node.settle()
+    #expect(try node.count("blob") == 3)
+    #expect(try node.count("transfer") == 0)
+    try node.intake.store(beta.pieces(files[3]))
+    try node.settle()
+    #expect(try node.count("blob") == 4)
+  }
+
+  @Test func manyDocumentsBecomeWholeAtOnce() throws {
+    let messages = try (0..<70).map { number in
+      let hostile = Hostile(
+        from: Province.beta, to: Province.alpha, clock: node.clock, mark: "chung")
+      return hostile.message(body: try hostile.document())
+    }
+    try take(messages)
+    #expect(Set(try node.verdicts()) == ["incomplete"])
+    try node.intake.store(
+      Hostile(from: Province.beta, to: Province.alpha, clock: node.clock, mark: "chung").pieces())
+    try node.settle()
+    #expect(try node.verdicts() == Array(repeating: "accepted", count: 70))
+  }
+
+  // MARK: Điều 5
+
+  /// Nothing of a document with a secrecy mark stays: not its manifest, not what came of it before,
+  /// not the pieces of a file that was still coming.
+  @Test func nothingSecretStays() throws {
+    let secret = Data("BÍ MẬT NHÀ NƯỚC 7781".utf8)
+    let small = pdf("BÍ MẬT NHÀ NƯỚC 7781 nhỏ")
+    let middle = pdf("BÍ MẬT NHÀ NƯỚC 7781 vừa", size: 300_000)
+    let unfinished = pdf("BÍ MẬT NHÀ NƯỚC 7781 lớn", size: 3 * Self.piece)
+    let contents = [small, middle, unfinished]
+    try take(beta.pieces(small) + beta.pieces(middle) + beta.pieces(unfinished).prefix(2))
+    #expect(try node.holds(secret))
+    try take([
+      beta.message(
+        body: try beta.document { json in
+          json["secrecyMark"] = "Tối mật"
+          json["subject"] = "BÍ MẬT NHÀ NƯỚC 7781"
+          json["attachments"] =
+            contents.enumerated().map { index, content in
+              beta.attachment(
+                "\(index).pdf", size: content.count, sha256: OpenSSLHashing().sha256(content))
+            } + [["name": "no digest at all"]]
+        })
+    ])
+    #expect(try node.verdicts() == ["quarantined DIEU5"])
+    #expect(try node.answers() == ["02 DIEU5"])
+    for table in ["blob", "transfer", "piece", "document"] {
+      #expect(try node.count(table) == 0, "\(table)")
+    }
+    #expect(try node.count("received", "body IS NOT NULL") == 0)
+    #expect(try spoolFiles == [])
+    #expect(try !node.holds(secret))
+  }
+
+  /// What an accepted document needs is kept, and so is what another unit is sending.
+  @Test func aSecrecyMarkRemovesNothingOfOthers() throws {
+    let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
+    try take(beta.pieces(large) + [try document()])
+    let coming = pdf("đang đến", size: 2 * Self.piece)
+    try take([gamma.pieces(coming)[0]])
+    let mark = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    try take([
+      mark.message(
+        body: try mark.document { json in
+          json["secrecyMark"] = "Mật"
+          json["attachments"] = [large, coming].enumerated().map { index, content in
+            mark.attachment(
+              "\(index).pdf", size: content.count, sha256: OpenSSLHashing().sha256(content))
+          }
+        })
+    ])
+    #expect(try node.verdicts() == ["accepted", "quarantined DIEU5"])
+    #expect(try node.store.content(digest, offset: 0, count: large.count) == large)
+    #expect(try node.count("transfer") == 1)
+    try take([gamma.pieces(coming)[1]])
+    #expect(try node.count("blob") == 2)
+  }
+}
+
+extension TestNode {
+  /// True when the bytes stand anywhere in the node's folder, once finished transactions are in the
+  /// database file.
+  func holds(_ bytes: Data) throws -> Bool {
+    try DatabaseQueue(path: folder.path(Store.fileName)).inDatabase {
+      _ = try $0.checkpoint(.truncate)
+    }
+    let paths = FileManager.default.enumerator(at: folder.url, includingPropertiesForKeys: nil)
+    for case let url as URL in paths ?? .init() {
+      if let content = try? Data(contentsOf: url), content.firstRange(of: bytes) != nil {
+        return true
+      }
+    }
+    return false
+  }
+}

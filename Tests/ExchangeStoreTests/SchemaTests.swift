@@ -1,0 +1,112 @@
+import DocumentSigning
+import ExchangeCore
+import ExchangeTestKit
+import Foundation
+import GRDB
+import Testing
+
+@testable import ExchangeStore
+
+/// The file on disk: its schema, its durability, and what is said when it cannot be used.
+@Suite struct SchemaTests {
+  /// To refresh the file after a migration: CONGVAN_WRITE_SCHEMA=1 swift test --filter SchemaTests
+  @Test func dumpIsUpToDate() throws {
+    let dump = """
+      -- The database of a congvan node, as its migrations make it. Not part of the wire.
+      -- Written by: CONGVAN_WRITE_SCHEMA=1 swift test --filter SchemaTests
+
+
+      """ + (try TestStore().store.schemaDump())
+    let file = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../../schemas/store.sql").standardized
+    if ProcessInfo.processInfo.environment["CONGVAN_WRITE_SCHEMA"] == "1" {
+      try Data(dump.utf8).write(to: file)
+    }
+    let written = try? String(contentsOf: file, encoding: .utf8)
+    #expect(
+      written == dump,
+      "schemas/store.sql: refresh it with CONGVAN_WRITE_SCHEMA=1 swift test --filter SchemaTests")
+  }
+
+  @Test func commitsAreDurable() throws {
+    let store = try TestStore().store
+    let (synchronous, journal, foreignKeys) = try store.pool.writeWithoutTransaction {
+      (
+        try Int.fetchOne($0, sql: "PRAGMA synchronous"),
+        try String.fetchOne($0, sql: "PRAGMA journal_mode"),
+        try Int.fetchOne($0, sql: "PRAGMA foreign_keys")
+      )
+    }
+    #expect(synchronous == 2)
+    #expect(journal == "wal")
+    #expect(foreignKeys == 1)
+  }
+
+  @Test func openingAgainChangesNothing() throws {
+    let test = try TestStore()
+    try test.issue()
+    let again = try test.reopened()
+    #expect(try again.schemaDump() == test.store.schemaDump())
+    #expect(try again.deliveries(DeliveryFilter()).count == 1)
+    try again.check()
+  }
+
+  // MARK: What cannot be used
+
+  @Test func aMissingFolderIsMissing() throws {
+    let folder = try TemporaryFolder()
+    #expect(throws: StoreError(.missing, "")) {
+      try Store(folder: folder.path("không có"), hashing: OpenSSLHashing())
+    }
+    #expect(throws: StoreError(.missing, "")) {
+      try Store(folder: folder.url.path, hashing: OpenSSLHashing())
+    }
+  }
+
+  @Test func aNewerDatabaseIsNotTouched() throws {
+    let test = try TestStore()
+    try test.sql("INSERT INTO grdb_migrations (identifier) VALUES ('002 from the future')")
+    #expect(throws: StoreError(.newer, "")) { try test.reopened() }
+  }
+
+  @Test(arguments: ["this is no database, and longer than the header that one has" as String, ""])
+  func anotherFileIsNoDatabase(_ content: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.write(Data(content.utf8), as: Store.fileName)
+    if content.isEmpty {
+      // An empty file is an empty database to SQLite: it gets its schema.
+      try Store(folder: folder.url.path, hashing: OpenSSLHashing()).check()
+    } else {
+      #expect(throws: StoreError(.corrupt, "")) {
+        try Store(folder: folder.url.path, hashing: OpenSSLHashing())
+      }
+    }
+  }
+
+  /// Pages overwritten behind the header: it may open, but the check at the daemon's start says so.
+  @Test func aDamagedDatabaseIsCorrupt() throws {
+    let test = try TestStore()
+    for _ in 0..<50 { try test.issue() }
+    let folder = try TemporaryFolder()
+    try test.store.pool.vacuum(into: folder.path(Store.fileName))
+    let handle = try FileHandle(forUpdating: folder.url.appending(path: Store.fileName))
+    let size = try handle.seekToEnd()
+    for page in stride(from: 8192, to: size, by: 8192) {
+      try handle.seek(toOffset: page)
+      try handle.write(contentsOf: Data(repeating: 0xAB, count: 4096))
+    }
+    try handle.close()
+    #expect(throws: StoreError(.corrupt, "")) {
+      try Store(folder: folder.url.path, hashing: OpenSSLHashing()).check()
+    }
+  }
+
+  @Test func aFolderInPlaceOfTheFileIsUnusable() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(
+      at: folder.url.appending(path: Store.fileName), withIntermediateDirectories: false)
+    #expect(throws: StoreError(.unusable, "")) {
+      try Store(folder: folder.url.path, hashing: OpenSSLHashing())
+    }
+  }
+}

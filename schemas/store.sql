@@ -1,0 +1,269 @@
+-- The database of a congvan node, as its migrations make it. Not part of the wire.
+-- Written by: CONGVAN_WRITE_SCHEMA=1 swift test --filter SchemaTests
+
+CREATE TABLE node (
+  key TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE transition (
+  machine TEXT NOT NULL CHECK (machine IN ('outgoing', 'incoming')),
+  fromState TEXT NOT NULL,
+  toState TEXT NOT NULL,
+  PRIMARY KEY (machine, fromState, toState)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE blob (
+  sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32),
+  size INTEGER NOT NULL CHECK (size > 0),
+  content BLOB CHECK (content IS NULL OR length(content) = size),
+  createdAt INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE document (
+  key INTEGER PRIMARY KEY,
+  direction TEXT NOT NULL CHECK (direction IN ('outgoing', 'incoming')),
+  id TEXT NOT NULL CHECK (length(id) = 36),
+  sender TEXT NOT NULL,
+  manifestSha256 BLOB NOT NULL CHECK (length(manifestSha256) = 32),
+  signed BLOB NOT NULL,
+  codeNumber TEXT NOT NULL,
+  codeSeparator TEXT NOT NULL CHECK (codeSeparator IN ('/', '-')),
+  codeNotation TEXT NOT NULL,
+  issuedDate TEXT NOT NULL CHECK (length(issuedDate) = 10),
+  typeName TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
+  createdAt INTEGER NOT NULL,
+  -- Taken back or replaced by its sender: kept, shown as such, sent no more.
+  frozen TEXT CHECK (frozen IN ('recalled', 'replaced')),
+  frozenAt INTEGER,
+  CHECK ((frozen IS NULL) = (frozenAt IS NULL)),
+  UNIQUE (sender, id)
+) STRICT;
+
+CREATE INDEX document_id ON document (id);
+
+CREATE TABLE attachment (
+  document INTEGER NOT NULL REFERENCES document (key),
+  position INTEGER NOT NULL CHECK (position >= 0),
+  name TEXT NOT NULL,
+  mediaType TEXT NOT NULL,
+  size INTEGER NOT NULL CHECK (size > 0),
+  sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+  PRIMARY KEY (document, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX attachment_sha256 ON attachment (sha256);
+
+CREATE TABLE delivery (
+  key INTEGER PRIMARY KEY,
+  document INTEGER NOT NULL REFERENCES document (key),
+  recipient TEXT NOT NULL,
+  -- Number of this delivery among all to the recipient, for reconciliation.
+  sequence INTEGER NOT NULL CHECK (sequence > 0),
+  urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
+  state TEXT NOT NULL CHECK (state IN ('queued', 'published', 'delivered', 'retrying',
+    'suspended', 'refused', 'expired', 'cancelled')),
+  progress INTEGER NOT NULL DEFAULT 0 CHECK (progress >= 0),
+  attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+  -- Time during which a reachable broker refused it, and the last refusal.
+  failingFor INTEGER NOT NULL DEFAULT 0 CHECK (failingFor >= 0),
+  failedAt INTEGER,
+  expiresAt INTEGER,
+  nextAt INTEGER,
+  lastError TEXT,
+  lastErrorText TEXT,
+  publishedAt INTEGER,
+  finishedAt INTEGER,
+  createdAt INTEGER NOT NULL,
+  updatedAt INTEGER NOT NULL,
+  UNIQUE (document, recipient),
+  UNIQUE (recipient, sequence),
+  CHECK ((state = 'retrying') = (nextAt IS NOT NULL)),
+  CHECK (state <> 'delivered' OR finishedAt IS NOT NULL),
+  CHECK (state NOT IN ('retrying', 'suspended', 'refused') OR lastError IS NOT NULL)
+) STRICT;
+
+CREATE INDEX delivery_queued ON delivery (urgency DESC, key) WHERE state = 'queued';
+
+CREATE INDEX delivery_retrying ON delivery (nextAt) WHERE state = 'retrying';
+
+CREATE INDEX delivery_failed ON delivery (state, key)
+  WHERE state IN ('suspended', 'refused', 'expired');
+
+CREATE INDEX delivery_expires ON delivery (expiresAt)
+  WHERE expiresAt IS NOT NULL AND state IN ('queued', 'retrying', 'published');
+
+CREATE INDEX delivery_recipient ON delivery (recipient, state);
+
+CREATE TRIGGER delivery_begins BEFORE INSERT ON delivery WHEN NEW.state <> 'queued'
+BEGIN SELECT RAISE(ABORT, 'a delivery begins as queued'); END;
+
+CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
+  WHEN NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM transition
+    WHERE machine = 'outgoing' AND fromState = OLD.state AND toState = NEW.state)
+BEGIN SELECT RAISE(ABORT, 'illegal transition of a delivery'); END;
+
+CREATE TABLE received (
+  key INTEGER PRIMARY KEY,
+  sender TEXT NOT NULL,
+  messageID TEXT NOT NULL,
+  bodySha256 BLOB NOT NULL CHECK (length(bodySha256) = 32),
+  type TEXT NOT NULL,
+  version INTEGER,
+  body BLOB,
+  size INTEGER NOT NULL,
+  lane TEXT NOT NULL CHECK (lane IN ('ordinary', 'express')),
+  state TEXT NOT NULL CHECK (state IN ('received', 'verified', 'incomplete', 'accepted',
+    'quarantined', 'discarded')),
+  outcome TEXT,
+  detail TEXT,
+  document INTEGER REFERENCES document (key),
+  duplicates INTEGER NOT NULL DEFAULT 0,
+  receivedAt INTEGER NOT NULL,
+  updatedAt INTEGER NOT NULL,
+  UNIQUE (sender, messageID, bodySha256),
+  CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
+  CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
+) STRICT;
+
+CREATE INDEX received_unjudged ON received (lane, key) WHERE state = 'received';
+
+CREATE INDEX received_waiting ON received (key) WHERE state IN ('verified', 'incomplete');
+
+CREATE INDEX received_quarantined ON received (key) WHERE state = 'quarantined';
+
+CREATE UNIQUE INDEX received_document ON received (document) WHERE document IS NOT NULL;
+
+CREATE TRIGGER received_moves BEFORE UPDATE OF state ON received
+  WHEN NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM transition
+    WHERE machine = 'incoming' AND fromState = OLD.state AND toState = NEW.state)
+BEGIN SELECT RAISE(ABORT, 'illegal transition of a received message'); END;
+
+CREATE TRIGGER received_stays BEFORE UPDATE OF state ON received
+  WHEN OLD.state = 'accepted' AND OLD.document IS NOT NULL AND NEW.state <> OLD.state
+BEGIN SELECT RAISE(ABORT, 'illegal transition of an accepted document'); END;
+
+CREATE TABLE transfer (
+  key INTEGER PRIMARY KEY,
+  sender TEXT NOT NULL,
+  sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+  size INTEGER NOT NULL CHECK (size > 0),
+  pieces INTEGER NOT NULL DEFAULT 0,
+  createdAt INTEGER NOT NULL,
+  UNIQUE (sender, sha256, size)
+) STRICT;
+
+CREATE TABLE piece (
+  transfer INTEGER NOT NULL REFERENCES transfer (key) ON DELETE CASCADE,
+  position INTEGER NOT NULL CHECK (position >= 0),
+  PRIMARY KEY (transfer, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER piece_counts AFTER INSERT ON piece
+BEGIN UPDATE transfer SET pieces = pieces + 1 WHERE key = NEW.transfer; END;
+
+CREATE TABLE spoiled (
+  sender TEXT NOT NULL,
+  sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+  at INTEGER NOT NULL,
+  PRIMARY KEY (sender, sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE status (
+  key INTEGER PRIMARY KEY,
+  direction TEXT NOT NULL CHECK (direction IN ('sent', 'received')),
+  id TEXT NOT NULL CHECK (length(id) = 36),
+  document INTEGER REFERENCES document (key),
+  received INTEGER REFERENCES received (key),
+  documentID TEXT NOT NULL,
+  fromUnit TEXT NOT NULL,
+  toUnit TEXT NOT NULL,
+  code TEXT NOT NULL CHECK (code GLOB '[0-9][0-9]'),
+  at INTEGER NOT NULL,
+  reasonCode TEXT,
+  note TEXT,
+  arrivalNumber TEXT,
+  staff TEXT,
+  signed BLOB NOT NULL,
+  recordedAt INTEGER NOT NULL,
+  UNIQUE (fromUnit, id)
+) STRICT;
+
+CREATE INDEX status_document ON status (document, key);
+
+CREATE INDEX status_received ON status (received) WHERE received IS NOT NULL;
+
+CREATE TRIGGER status_kept BEFORE UPDATE ON status
+BEGIN SELECT RAISE(ABORT, 'a status is never changed'); END;
+
+CREATE TRIGGER status_stays BEFORE DELETE ON status
+BEGIN SELECT RAISE(ABORT, 'a status is never deleted'); END;
+
+CREATE TABLE tally (
+  key INTEGER PRIMARY KEY,
+  direction TEXT NOT NULL CHECK (direction IN ('sent', 'received')),
+  id TEXT NOT NULL CHECK (length(id) = 36),
+  unit TEXT NOT NULL,
+  entries INTEGER NOT NULL,
+  missing INTEGER,
+  at INTEGER NOT NULL,
+  answeredAt INTEGER,
+  CHECK ((missing IS NULL) = (answeredAt IS NULL)),
+  UNIQUE (direction, unit, id)
+) STRICT;
+
+CREATE INDEX tally_unit ON tally (unit, direction, key);
+
+CREATE TABLE notice (
+  key INTEGER PRIMARY KEY,
+  status INTEGER UNIQUE REFERENCES status (key),
+  tally INTEGER UNIQUE REFERENCES tally (key),
+  type TEXT NOT NULL,
+  messageID TEXT NOT NULL,
+  correlationID TEXT,
+  toUnit TEXT NOT NULL,
+  lane TEXT NOT NULL CHECK (lane IN ('ordinary', 'express')),
+  signed BLOB,
+  state TEXT NOT NULL CHECK (state IN ('queued', 'published', 'retrying', 'suspended')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  failingFor INTEGER NOT NULL DEFAULT 0,
+  failedAt INTEGER,
+  nextAt INTEGER,
+  lastError TEXT,
+  lastErrorText TEXT,
+  updatedAt INTEGER NOT NULL,
+  CHECK ((status IS NULL) = (tally IS NOT NULL)),
+  CHECK ((status IS NULL) = (signed IS NOT NULL)),
+  CHECK ((state = 'retrying') = (nextAt IS NOT NULL))
+) STRICT;
+
+CREATE INDEX notice_queued ON notice (key) WHERE state = 'queued';
+
+CREATE INDEX notice_retrying ON notice (nextAt) WHERE state = 'retrying';
+
+CREATE TABLE history (
+  key INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  subject TEXT NOT NULL CHECK (subject IN ('delivery', 'received')),
+  subjectKey INTEGER NOT NULL,
+  document INTEGER REFERENCES document (key),
+  fromState TEXT,
+  toState TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  detail TEXT
+) STRICT;
+
+CREATE INDEX history_document ON history (document, key);
+
+CREATE INDEX history_subject ON history (subject, subjectKey);
+
+CREATE TRIGGER history_kept BEFORE UPDATE ON history
+BEGIN SELECT RAISE(ABORT, 'history is never changed'); END;
+
+CREATE TRIGGER history_stays BEFORE DELETE ON history
+BEGIN SELECT RAISE(ABORT, 'history is never deleted'); END;
