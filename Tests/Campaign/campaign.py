@@ -22,6 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import faults
+import fsync_order
 import traffic
 from broker import DEPLOY, VHOST, Broker, Cluster
 from check import Checker, Verdict, leftovers
@@ -49,6 +50,7 @@ class Campaign:
         self.mounts: list[Path] = []
         self.recovery = 0.0
         self.rescued = 0
+        self.order = fsync_order.Order()
         self.forgeries: set[Forgery] = set()
         self.person: collections.Counter[str] = collections.Counter()
 
@@ -143,9 +145,8 @@ class Campaign:
         journal.say("the faults stop, everything is healed")
         plan.heal()
         healed = time.monotonic()
-        self.settle()
-        self.recovery = time.monotonic() - healed
-        journal.say(f"nothing moves any more {self.recovery:.1f} s after the last fault")
+        self.recovery = self.settle() - healed
+        journal.say(f"the last movement was {self.recovery:.1f} s after the last fault")
         self.rescued = self.open_work().get("published", 0)
         self.reconcile()
         self.act_as_person()
@@ -157,6 +158,8 @@ class Campaign:
                           self.province / "ca" / "ca.pem", options.seed).run()
         verdict.wrong += tallies
         self.sweep(verdict)
+        if options.short:
+            self.check_order(verdict)
         return self.report(verdict, stream)
 
     # Waiting
@@ -182,7 +185,8 @@ class Campaign:
             "SELECT 1 FROM notice WHERE state = 'retrying'")]
         return bool(rows)
 
-    def settle(self) -> None:
+    def settle(self) -> float:
+        """Waits until all is final, or until nothing moves what is not; when it moved last."""
         begun = moved = time.monotonic()
         before: dict[str, int] = {}
         while now := self.open_work():
@@ -191,10 +195,12 @@ class Campaign:
             quiet = time.monotonic() - moved
             if (quiet > QUIET and not self._retry_in_sight()) or time.monotonic() - begun > LIMIT:
                 self.journal.say(f"no progress for {quiet:.0f} s: {now}")
-                return
+                return moved
             time.sleep(0.25)
+        moved = time.monotonic()
         # Empty queues too: what is still on its way may only be a duplicate, but it has to end.
         time.sleep(1)
+        return moved
 
     def reconcile(self) -> list[str]:
         """Every unit sends its tally, as it does by itself once a day; says what then does not
@@ -246,6 +252,17 @@ class Campaign:
             for path in leftovers(node):
                 verdict.wrong.append(f"{node.unit}: the sweep left {path}")
 
+    def check_order(self, verdict: Verdict) -> None:
+        if not shutil.which("strace"):
+            return
+        assert self.broker
+        receiver = self.nodes[2]
+        password = self.province / "passwords" / f"{receiver.unit}.password"
+        self.order = fsync_order.trace(receiver, self.nodes[0], password,
+                                       self.broker.plain[0][1], self.folder)
+        if self.order.unsynced or not self.order.acks or not self.order.syncs:
+            verdict.wrong.append(f"strace: {self.order}")
+
     # Report
 
     def report(self, verdict: Verdict, stream: traffic.Traffic) -> int:
@@ -261,7 +278,8 @@ class Campaign:
             "recoverySeconds": round(self.recovery, 1), "bytesStored": verdict.bytes,
             "duplicatesAbsorbed": verdict.duplicates, "disbelieved": verdict.disbelieved,
             "rescuedByReconciliation": self.rescued,
-            "sentAgainByPerson": dict(self.person), "leftoversSwept": verdict.leftovers,
+            "sentAgainByPerson": dict(self.person), "acksTraced": self.order.acks, "acksBeforeSync": self.order.unsynced,
+            "leftoversSwept": verdict.leftovers,
             "signaturesCheckedByOpenSSL": verdict.signatures,
             "faults": counts, "faultCount": sum(counts.values()),
             "crashPoints": {p: journal.crash_hits[p] for p in faults.CRASH_POINTS},
@@ -331,6 +349,9 @@ def table(result: dict[str, Any]) -> str:
     row("altered messages, not believed", result["disbelieved"])
     row("receipts recovered by reconciliation", result["rescuedByReconciliation"])
     row("sent again by a person", sum(result["sentAgainByPerson"].values()))
+    if result["acksTraced"]:
+        row("acks seen by strace, without a sync before",
+            f"{result['acksTraced']}, {result['acksBeforeSync']}")
     row("recovery after the last fault, s", result["recoverySeconds"])
     for name in ("lost", "twice", "stuck"):
         row(f"**{name}**", result[name])
