@@ -244,6 +244,33 @@ struct Settings: Sendable {
     return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
   }
 
+  /// The path of a private key, or nil when `key` is empty. A key that others may read is refused; a
+  /// missing file is for its reader to report.
+  func keyPath(_ key: String) throws -> String? {
+    guard let path = path(key) else { return nil }
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    guard (attributes?[.posixPermissions] as? Int ?? 0) & 0o077 == 0 else {
+      throw ConfigError(.secretExposed, "\(key): “\(path)” may be read by other users")
+    }
+    return path
+  }
+
+  /// The key of the broker's connection. The AMQP library reads it by itself and would ask for a pass
+  /// phrase on the terminal, so it must not have one.
+  var brokerKeyPath: String? {
+    get throws {
+      guard let path = try keyPath("broker.keyFile") else { return nil }
+      let text = FileManager.default.contents(atPath: path) ?? Data()
+      guard text.firstRange(of: Data("ENCRYPTED".utf8)) == nil else {
+        throw ConfigError(
+          .badValue,
+          "broker.keyFile: “\(path)” has a pass phrase; use a separate key and certificate without "
+            + "one for the broker, or broker.authentication: password")
+      }
+      return path
+    }
+  }
+
   /// The commented file that `congvan init` writes.
   static func template(unit: Organ) -> String {
     """

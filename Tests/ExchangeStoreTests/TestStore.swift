@@ -36,7 +36,13 @@ final class TestStore: Sendable {
     }
   }
 
-  func texts(_ sql: String) throws -> [String] { try self.sql(sql).map { $0[0] ?? "NULL" } }
+  /// First column of every row, as text.
+  func texts(_ sql: String) throws -> [String] {
+    try self.sql(sql).map { row in
+      let value: DatabaseValue = row[0]
+      return String.fromDatabaseValue(value) ?? "\(value)"
+    }
+  }
 
   func count(_ table: String, _ condition: String = "1") throws -> Int {
     try sql("SELECT count(*) FROM \(table) WHERE \(condition)")[0][0]

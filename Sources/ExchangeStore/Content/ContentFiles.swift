@@ -89,10 +89,8 @@ package struct ContentFiles: Sendable {
   package func ingest(
     path: String, maximum: Int64, inspect: (_ head: Data, _ tail: Data) throws -> Void
   ) throws -> StoredContent {
-    // Without O_NONBLOCK, opening a named pipe waits for someone to write into it.
-    let source = try OpenFile(path, O_RDONLY | O_NONBLOCK)
-    var status = stat()
-    guard fstat(source.descriptor, &status) == 0 else { throw StoreError.system("stat", path) }
+    let source = try Self.open(path)
+    let status = try source.status()
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw DocumentError(.attachmentUnreadable, "file “\(path)”: is not a regular file")
     }
@@ -108,7 +106,7 @@ package struct ContentFiles: Sendable {
       try source.read(count: Int(min(size, window)), at: max(0, size - window)))
     if size <= Self.inlineLimit {
       let data = try source.read(count: Int(size), at: 0)
-      try expectUnchanged(data.count == size, path)
+      try expectUnchanged(try source.status().isSameFile(as: status), path)
       return .inline(data, hashing.sha256(data))
     }
     let temporary = temporaryPath()
@@ -123,6 +121,7 @@ package struct ContentFiles: Sendable {
         try copy.write(data, at: offset)
         offset += Int64(data.count)
       }
+      try expectUnchanged(try source.status().isSameFile(as: status), path)
       CrashPoint.contentBeforeSync.pass()
       try copy.sync()
       let digest = hash.finish()
@@ -131,6 +130,15 @@ package struct ContentFiles: Sendable {
     } catch {
       FileIO.remove(temporary)
       throw error
+    }
+  }
+
+  /// Opens a person's file. Without waiting: a pipe has no end, and is refused later.
+  private static func open(_ path: String) throws -> OpenFile {
+    do { return try OpenFile(path, O_RDONLY | O_NONBLOCK) } catch {
+      let isMissing = FileIO.isMissing(path)
+      throw DocumentError(
+        isMissing ? .attachmentMissing : .attachmentUnreadable, "file “\(path)”: \(error.reason)")
     }
   }
 
@@ -218,31 +226,24 @@ package struct ContentFiles: Sendable {
   /// Removes the spool file of a transfer whose row is gone.
   func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
 
-  /// Removes temporary files, and blob and spool files that no row knows, when they are older than
-  /// an hour: leftovers of a crash between writing a file and committing its row.
+  /// Removes temporary files, and blob and spool files that no row knows: leftovers of a crash
+  /// between writing a file and committing its row. Called inside `removing`, when nobody is in
+  /// between.
   func sweep(isKnownBlob: (SHA256Digest) throws -> Bool, knownSpool: Set<String>) throws {
-    let limit = time(nil) - 3600
-    let manager = FileManager.default
-    func old(_ path: String) -> Bool {
-      var status = stat()
-      return stat(path, &status) == 0 && status.st_mtim.tv_sec < limit
-    }
-    for name in (try? manager.contentsOfDirectory(atPath: "\(root)/tmp")) ?? []
-    where old("\(root)/tmp/\(name)") {
-      FileIO.remove("\(root)/tmp/\(name)")
-    }
-    for name in (try? manager.contentsOfDirectory(atPath: "\(root)/spool")) ?? []
-    where !knownSpool.contains(name) && old("\(root)/spool/\(name)") {
+    for name in names(in: "tmp") { FileIO.remove("\(root)/tmp/\(name)") }
+    for name in names(in: "spool") where !knownSpool.contains(name) {
       FileIO.remove("\(root)/spool/\(name)")
     }
-    for folder in (try? manager.contentsOfDirectory(atPath: "\(root)/blobs")) ?? [] {
-      for name in (try? manager.contentsOfDirectory(atPath: "\(root)/blobs/\(folder)")) ?? [] {
-        guard let digest = SHA256Digest(hex: name), old(blobPath(digest)),
-          try !isKnownBlob(digest)
-        else { continue }
+    for folder in names(in: "blobs") {
+      for name in names(in: "blobs/\(folder)") {
+        guard let digest = SHA256Digest(hex: name), try !isKnownBlob(digest) else { continue }
         FileIO.remove(blobPath(digest))
       }
     }
+  }
+
+  private func names(in folder: String) -> [String] {
+    (try? FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)")) ?? []
   }
 
   // MARK: Paths

@@ -18,6 +18,12 @@ struct OpenFile: ~Copyable {
 
   deinit { close(descriptor) }
 
+  func status() throws(StoreError) -> stat {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw StoreError.system("stat", "content") }
+    return status
+  }
+
   /// Reads until `count` bytes are there or the file ends.
   func read(count: Int, at offset: Int64) throws(StoreError) -> Data {
     var data = Data(count: count)
@@ -77,7 +83,21 @@ enum FileIO {
     return stat(path, &status) == 0 ? Int64(status.st_size) : nil
   }
 
+  /// True when nothing has this name, not even a link that leads nowhere.
+  static func isMissing(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) != 0 && errno == ENOENT
+  }
+
   static func remove(_ path: String) { unlink(path) }
+}
+
+extension stat {
+  /// False when the file was written between the two looks.
+  func isSameFile(as other: stat) -> Bool {
+    st_size == other.st_size && st_mtim.tv_sec == other.st_mtim.tv_sec
+      && st_mtim.tv_nsec == other.st_mtim.tv_nsec
+  }
 }
 
 extension StoreError {

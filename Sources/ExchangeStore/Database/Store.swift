@@ -141,8 +141,12 @@ package final class Store: Sendable {
           sender: try row.unit("sender"), sha256: try row.digest("sha256"), size: row["size"]
         ).fileName
       }
+      // A crash may have come between the blob of a transfer and its row.
+      let assembled = Set(try transfers.map { try $0.digest("sha256") })
       try files.sweep(
-        isKnownBlob: { digest in try self.read { try $0.hasBlob(digest) } },
+        isKnownBlob: { digest in
+          try assembled.contains(digest) || self.read { try $0.hasBlob(digest) }
+        },
         knownSpool: Set(known))
     }
   }
