@@ -75,6 +75,10 @@ package final class FakeBroker: Sendable {
     state.withLock { $0.queues[Address(unit, message.lane), default: []].append(message) }
   }
 
+  /// Loses everything that waits in the queues: a queue was deleted, or the broker came back from an
+  /// old backup.
+  package func loseEverything() { state.withLock { $0.queues = [:] } }
+
   /// Asks `source` once for work, carries it, and settles the outcomes. Returns how many messages
   /// there were.
   @discardableResult

@@ -22,11 +22,20 @@ package final class Judge: Sendable {
   package func step(ripe: Bool) throws -> Int {
     let fresh = try context.store.unjudged(limit: Self.batch)
     let rows = fresh + (ripe ? try context.store.ripe(limit: Self.batch) : [])
+    // Documents first: a take-back in the same batch is about one of them.
+    let documents = rows.filter { $0.type == MessageKind.document.rawValue }
+    let others = rows.filter { $0.type != MessageKind.document.rawValue }
+    let waiting = try judge(documents) + judge(others)
+    return rows.count - waiting
+  }
+
+  /// Judges rows in one transaction. Returns how many go on waiting as they did before.
+  private func judge(_ rows: [UnjudgedMessage]) throws -> Int {
     guard !rows.isEmpty else { return 0 }
     let judgements = try rows.map(judge)
     try context.store.apply(judgements, at: context.clock.now)
     for (row, judgement) in zip(rows, judgements) { note(judgement, row) }
-    return fresh.count + judgements.dropFirst(fresh.count).count { !$0.isWaiting }
+    return zip(rows, judgements).count { $0.document != nil && $1.isWaiting }
   }
 
   /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large

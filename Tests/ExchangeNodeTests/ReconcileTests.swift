@@ -1,0 +1,146 @@
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import ExchangeTestKit
+import Foundation
+import Logging
+import Testing
+
+/// What no retry sees: confirmed messages that are gone, receipts that are gone.
+@Suite struct ReconcileTests {
+  let alpha: TestNode
+  let beta: TestNode
+  let broker = FakeBroker()
+
+  init() throws {
+    let clock = ManualClock()
+    alpha = try TestNode(Province.alpha, clock: clock)
+    beta = try TestNode(Province.beta, clock: clock)
+  }
+
+  private func steward(_ node: TestNode) -> Steward {
+    Steward(context: node.context, policy: Steward.Policy(), log: .silent)
+  }
+
+  private func states(_ node: TestNode) throws -> [OutgoingState] {
+    try node.deliveries().map(\.state)
+  }
+
+  @Test func whatTheBrokerLostIsFoundAndSentAgainWithoutAPerson() throws {
+    for mark in ["một", "hai", "ba"] { try alpha.send(mark, size: 3_000_000, to: [Province.beta]) }
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    #expect(try states(alpha) == [.published, .published, .published])
+    broker.loseEverything()
+    try exchange([alpha, beta], through: broker)
+    #expect(try beta.count("document") == 0)
+
+    // A day later the steward does it by itself.
+    #expect(try !steward(alpha).step())
+    alpha.clock.advance(by: .seconds(86_400 + 60))
+    #expect(try steward(alpha).step())
+    #expect(try !steward(alpha).step(), "one tally a day")
+    try exchange([alpha, beta], through: broker)
+    #expect(try states(alpha) == [.delivered, .delivered, .delivered])
+    #expect(try beta.verdicts().filter { $0 == "accepted" }.count == 4)
+    let pair = try #require(try alpha.store.reconciliations(with: beta.id).first)
+    #expect(pair.sent == 3)
+    #expect(pair.receipts == 3)
+    #expect(pair.missing == 3)
+  }
+
+  @Test func aLostReceiptIsAskedForAndIsTheStoredOne() throws {
+    try alpha.send(to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    _ = try broker.deliver(.init(beta.id, .ordinary), into: beta.intake)
+    try beta.settle()
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    broker.loseEverything()
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, beta], through: broker)
+    #expect(try states(alpha) == [.delivered])
+    #expect(try beta.answers() == ["01"])
+    let receipts = broker.published.filter { $0.message.envelope.kind == .status }
+    #expect(receipts.count == 2)
+    #expect(Set(receipts.map(\.message.body)).count == 1)
+    #expect(try beta.numbers("SELECT duplicates FROM received ORDER BY key") == [0, 0])
+  }
+
+  @Test func aReceiverThatLostItsDatabaseGetsEverythingAgain() throws {
+    try alpha.send("một", to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    #expect(try states(alpha) == [.delivered])
+    let restored = try TestNode(Province.beta, clock: alpha.clock)
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, restored], through: broker)
+    #expect(try states(alpha) == [.delivered])
+    #expect(try restored.count("document") == 1)
+    #expect(
+      try alpha.texts(
+        "SELECT cause FROM history WHERE subject = 'delivery' AND toState = 'queued'")
+        == ["issued", "reconciled"])
+  }
+
+  @Test func whenNothingIsMissingNothingIsSentAgain() throws {
+    try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    try steward(alpha).tally(beta.id)
+    let before = broker.published.count
+    try exchange([alpha, beta], through: broker)
+    #expect(
+      broker.published.dropFirst(before).map(\.message.envelope.kind) == [.tally, .tallyAnswer])
+    #expect(try alpha.store.reconciliations(with: nil).first?.missing == 0)
+  }
+
+  /// The tally of a unit says nothing about documents of others, and an answer counts once.
+  @Test func foreignAndRepeatedAnswersChangeNothing() throws {
+    let gamma = try TestNode(Province.gamma, clock: alpha.clock)
+    try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let id = try #require(try alpha.deliveries().first).document
+    func answer(from node: TestNode, to tally: RecordID) throws {
+      let now = node.clock.now
+      let answer = TallyAnswer(
+        id: RecordID(at: now), tallyID: tally, from: node.organ, to: alpha.id, timestamp: now,
+        missing: [id])
+      let body = try node.context.signer.sign(TallyCodec.encode(answer), at: now)
+      try alpha.intake.store([
+        InboundMessage(
+          assertedSender: node.id, lane: .ordinary, redelivered: false,
+          envelope: Envelope(
+            type: MessageKind.tallyAnswer.rawValue, messageID: answer.id.rawValue),
+          body: body, bodySize: UInt64(body.count))
+      ])
+      try alpha.settle()
+    }
+    try steward(alpha).tally(beta.id)
+    let tally = try #require(RecordID(try alpha.texts("SELECT id FROM tally")[0]))
+    try answer(from: gamma, to: tally)
+    #expect(try states(alpha) == [.delivered])
+    try answer(from: beta, to: tally)
+    #expect(try states(alpha) == [.queued])
+    try exchange([alpha, beta], through: broker)
+    try answer(from: beta, to: tally)
+    #expect(try states(alpha) == [.delivered])
+  }
+
+  @Test func aDeliveryExpiresAndCanBeResent() throws {
+    let path = try alpha.folder.write(pdf("một"), as: "một.pdf")
+    var draft = draft([path], to: [Province.beta])
+    draft.expiresAt = alpha.clock.now.advanced(by: .seconds(3600))
+    let id = try alpha.office.send(draft).id
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    _ = try steward(alpha).step()
+    #expect(try states(alpha) == [.published])
+    alpha.clock.advance(by: .seconds(3600))
+    _ = try steward(alpha).step()
+    #expect(try states(alpha) == [.expired])
+    #expect(try alpha.deliveries()[0].lastError == "EXPIRED")
+    // The receipt comes after all.
+    try exchange([alpha, beta], through: broker)
+    #expect(try states(alpha) == [.delivered])
+    #expect(
+      try alpha.office.resend(
+        ids: [id.rawValue], filter: DeliveryFilter(), reason: "thử", dryRun: false
+      ).first?.refusal != nil)
+  }
+}

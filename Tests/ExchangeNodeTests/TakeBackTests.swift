@@ -1,0 +1,91 @@
+import ExchangeCore
+import ExchangeNode
+import ExchangeStore
+import ExchangeTestKit
+import Foundation
+import Testing
+
+/// Take-back (13, 15, 16) and replacement.
+@Suite struct TakeBackTests {
+  let alpha: TestNode
+  let beta: TestNode
+  let broker = FakeBroker()
+
+  init() throws {
+    let clock = ManualClock()
+    alpha = try TestNode(Province.alpha, clock: clock)
+    beta = try TestNode(Province.beta, clock: clock)
+  }
+
+  private func frozen(_ node: TestNode) throws -> [String] {
+    try node.texts("SELECT coalesce(frozen, '-') FROM document ORDER BY key")
+  }
+
+  @Test(arguments: [(true, "15", "recalled"), (false, "16", "-")])
+  func aTakeBackIsAnswered(_ agrees: Bool, _ code: String, _ mark: String) throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.office.recall(id.rawValue, reason: "sai số liệu").units == [beta.id])
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(alpha) == ["recalled"])
+    #expect(try frozen(beta) == ["recalled"])
+    #expect(
+      try beta.texts("SELECT note FROM status WHERE direction = 'received'") == ["sai số liệu"])
+    _ = try beta.office.answerRecall(
+      id.rawValue, agree: agrees, reason: agrees ? nil : "đã thi hành")
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(beta) == [mark])
+    #expect(try alpha.deliveries()[0].status == code)
+    #expect(try alpha.deliveries()[0].state == .delivered)
+    #expect(throws: NodeError(.notRecalled, "")) {
+      try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
+    }
+    #expect(throws: NodeError(.frozen, "")) {
+      try alpha.office.recall(id.rawValue, reason: "lần nữa")
+    }
+  }
+
+  /// The 13 follows the document in its own lane, so that it never comes first.
+  @Test func whatWasNotSentIsCancelledAndWhatIsUnderWayIsFrozenOnArrival() throws {
+    let id = try alpha.send("một", to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    let second = try alpha.send("hai", to: [Province.beta])
+    _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
+    _ = try alpha.office.recall(second.rawValue, reason: "nhầm")
+    #expect(try alpha.deliveries().map(\.state) == [.published, .cancelled])
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(beta) == ["recalled"])
+    #expect(
+      try beta.verdicts().filter { $0.hasPrefix("quarantined") } == ["quarantined STATUS-UNMATCHED"]
+    )
+    let results = try alpha.office.resend(
+      ids: [id.rawValue], filter: DeliveryFilter(), reason: "thử", dryRun: false)
+    #expect(results.allSatisfy { $0.refusal != nil })
+  }
+
+  @Test func onlyTheSenderTakesBackAndOnlyWhatItSent() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    #expect(throws: NodeError(.notOutgoing, "")) {
+      try beta.office.recall(id.rawValue, reason: "không được")
+    }
+    #expect(throws: NodeError(.reason, "")) { try alpha.office.recall(id.rawValue, reason: " ") }
+    #expect(throws: NodeError(.notRecalled, "")) {
+      try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
+    }
+  }
+
+  @Test func aReplacementFreezesWhatItReplacesOnBothSides() throws {
+    let old = try alpha.send("cũ", to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let path = try alpha.folder.write(pdf("mới"), as: "mới.pdf")
+    var draft = draft([path], to: [Province.beta], number: "160/QĐ-LĐLĐ")
+    draft.replaces = old.rawValue
+    _ = try alpha.office.send(draft)
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(alpha) == ["replaced", "-"])
+    #expect(try frozen(beta) == ["replaced", "-"])
+    #expect(
+      try beta.store.incomingDocuments(limit: 10).map(\.document.frozen) == [nil, "replaced"])
+  }
+}
