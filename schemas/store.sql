@@ -35,6 +35,10 @@ CREATE TABLE document (
   subject TEXT NOT NULL,
   urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
   createdAt INTEGER NOT NULL,
+  -- Taken back or replaced by its sender: kept, shown as such, sent no more.
+  frozen TEXT CHECK (frozen IN ('recalled', 'replaced')),
+  frozenAt INTEGER,
+  CHECK ((frozen IS NULL) = (frozenAt IS NULL)),
   UNIQUE (sender, id)
 ) STRICT;
 

@@ -6,6 +6,9 @@ package typealias NodeError = Failure<NodeErrorCode>
 package enum NodeErrorCode: String, FailureCode {
   case unreachable = "NODE-BROKER-UNREACHABLE"
   case notIncoming = "DOCUMENT-NOT-INCOMING"
+  case notOutgoing = "DOCUMENT-NOT-OUTGOING"
+  case frozen = "DOCUMENT-FROZEN"
+  case notRecalled = "DOCUMENT-NOT-RECALLED"
   case notAccepted = "DOCUMENT-NOT-ACCEPTED"
   case alreadyRefused = "DOCUMENT-ALREADY-REFUSED"
   case exportExists = "EXPORT-EXISTS"
@@ -18,6 +21,8 @@ package enum NodeErrorCode: String, FailureCode {
   package var hint: String {
     switch self {
     case .unreachable: "Check the broker with: congvan config check"
+    case .notOutgoing: "See the outgoing documents with: congvan outbox"
+    case .frozen, .notRecalled: "See what happened with: congvan show ID"
     case .notIncoming, .notAccepted: "See the incoming documents with: congvan inbox"
     case .alreadyRefused: "Nothing to do; see: congvan show ID"
     case .exportExists: "Give an empty or new folder with --out."

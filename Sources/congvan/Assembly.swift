@@ -27,10 +27,10 @@ struct Assembly {
   func signingKey() throws -> SigningKey {
     let passphrase = try settings.secret(
       "signing.passphraseFile", variable: "CONGVAN_SIGNING_PASSPHRASE")
-    if let pkcs12 = settings.path("signing.pkcs12File") {
+    if let pkcs12 = try settings.keyPath("signing.pkcs12File") {
       return try SigningKey.load(pkcs12: pkcs12, passphrase: passphrase)
     }
-    guard let key = settings.path("signing.keyFile"),
+    guard let key = try settings.keyPath("signing.keyFile"),
       let certificate = settings.path("signing.certificateFile")
     else { throw ConfigError(.missingKey, "signing.keyFile, signing.certificateFile: are empty") }
     return try SigningKey.load(key: key, certificate: certificate, passphrase: passphrase)
@@ -68,7 +68,10 @@ struct Assembly {
   }
 
   var limits: IntakeLimits {
-    get throws { IntakeLimits(documentBytes: try settings.documentBytes) }
+    get throws {
+      IntakeLimits(
+        documentBytes: try settings.documentBytes, freeBytes: try settings.freeBytes)
+    }
   }
 
   /// The person at the keyboard, as the operating system knows them.
@@ -103,7 +106,7 @@ struct Assembly {
       tls = BrokerSettings.TLS(
         caFile: authority,
         certificateFile: isExternal ? settings.path("broker.certificateFile") : nil,
-        keyFile: isExternal ? settings.path("broker.keyFile") : nil)
+        keyFile: isExternal ? try settings.brokerKeyPath : nil)
     } else if isExternal {
       throw ConfigError(.badValue, "broker.authentication: external needs broker.tls: true")
     }

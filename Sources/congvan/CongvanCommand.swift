@@ -26,7 +26,8 @@ struct CongvanCommand: AsyncParsableCommand {
     subcommands: [
       InitCommand.self, NodeCommand.self, SendCommand.self, OutboxCommand.self, InboxCommand.self,
       DeliveriesCommand.self, ShowCommand.self, ExportCommand.self, VerifyCommand.self,
-      RefuseCommand.self, ResendCommand.self, UnitsCommand.self, QuarantineCommand.self,
+      RefuseCommand.self, RecallCommand.self, ResendCommand.self, UnitsCommand.self,
+      QuarantineCommand.self,
       ReconcileCommand.self,
       BrokerCommand.self, ConfigCommand.self, BenchCommand.self,
     ])

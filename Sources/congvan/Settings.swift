@@ -47,6 +47,7 @@ struct Settings: Sendable {
     ("signing.pkcs12File", ""), ("signing.passphraseFile", ""),
     ("trust.anchorsFile", "ca.crt"), ("trust.crlFile", ""), ("trust.signingTimeWindowDays", "45"),
     ("directory.file", "directory.json"), ("limits.documentBytes", "1073741824"),
+    ("limits.freeBytes", "209715200"),
     ("retry.horizonHours", "72"), ("reconcile.intervalHours", "24"),
     ("reconcile.windowDays", "30"), ("log.level", "info"),
   ]
@@ -66,7 +67,12 @@ struct Settings: Sendable {
     let text = String(decoding: data, as: UTF8.self)
     var given: [String: String] = [:]
     do {
-      if let root = try Yams.compose(yaml: text) { try Self.flatten(root, "", into: &given) }
+      if let root = try Yams.compose(yaml: text) {
+        guard case .mapping = root else {
+          throw ConfigError(.unreadable, "\(path): line 1: is not “key: value”")
+        }
+        try Self.flatten(root, "", into: &given)
+      }
     } catch let error as YamlError {
       throw ConfigError(.unreadable, "\(path): \(error)")
     }
@@ -119,7 +125,9 @@ struct Settings: Sendable {
     return text
   }
 
-  private static func flatten(_ node: Yams.Node, _ path: String, into values: inout [String: String])
+  private static func flatten(
+    _ node: Yams.Node, _ path: String, into values: inout [String: String]
+  )
     throws
   {
     switch node {
@@ -136,7 +144,9 @@ struct Settings: Sendable {
 
   private func checkForms() throws {
     _ = try unit
-    _ = try (brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation)
+    _ = try (
+      brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
+    )
     _ = try (usesTLS, usesPassword)
     guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
     else {
@@ -180,6 +190,9 @@ struct Settings: Sendable {
   var documentBytes: Int64 {
     get throws { Int64(try number("limits.documentBytes", 1...Int(WireLimits.documentBytes))) }
   }
+  var freeBytes: Int64 {
+    get throws { Int64(try number("limits.freeBytes", 0...(1 << 50))) }
+  }
   var signingTimeWindow: Duration {
     get throws { .seconds(86_400 * (try number("trust.signingTimeWindowDays", 1...3650))) }
   }
@@ -216,15 +229,46 @@ struct Settings: Sendable {
   /// given. A file that others may read is refused.
   func secret(_ key: String, variable: String) throws -> String? {
     if let value = ProcessInfo.processInfo.environment[variable] { return value }
-    guard let path = path(key) else { return nil }
+    return try path(key).map { try Self.readSecret($0, named: key) }
+  }
+
+  /// The secret in the file at `path`; `name` is what the person called it.
+  static func readSecret(_ path: String, named name: String) throws -> String {
     let attributes = try? FileManager.default.attributesOfItem(atPath: path)
     guard let mode = attributes?[.posixPermissions] as? Int,
       let data = FileManager.default.contents(atPath: path)
-    else { throw ConfigError(.secretUnreadable, "\(key): “\(path)” cannot be read") }
+    else { throw ConfigError(.secretUnreadable, "\(name): “\(path)” cannot be read") }
     guard mode & 0o077 == 0 else {
-      throw ConfigError(.secretExposed, "\(key): “\(path)” may be read by other users")
+      throw ConfigError(.secretExposed, "\(name): “\(path)” may be read by other users")
     }
     return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+  }
+
+  /// The path of a private key, or nil when `key` is empty. A key that others may read is refused; a
+  /// missing file is for its reader to report.
+  func keyPath(_ key: String) throws -> String? {
+    guard let path = path(key) else { return nil }
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    guard (attributes?[.posixPermissions] as? Int ?? 0) & 0o077 == 0 else {
+      throw ConfigError(.secretExposed, "\(key): “\(path)” may be read by other users")
+    }
+    return path
+  }
+
+  /// The key of the broker's connection. The AMQP library reads it by itself and would ask for a pass
+  /// phrase on the terminal, so it must not have one.
+  var brokerKeyPath: String? {
+    get throws {
+      guard let path = try keyPath("broker.keyFile") else { return nil }
+      let text = FileManager.default.contents(atPath: path) ?? Data()
+      guard text.firstRange(of: Data("ENCRYPTED".utf8)) == nil else {
+        throw ConfigError(
+          .badValue,
+          "broker.keyFile: “\(path)” has a pass phrase; use a separate key and certificate without "
+            + "one for the broker, or broker.authentication: password")
+      }
+      return path
+    }
   }
 
   /// The commented file that `congvan init` writes.
@@ -267,6 +311,7 @@ struct Settings: Sendable {
 
     limits:
       documentBytes: 1073741824  # sum of a document's attachments, in and out
+      freeBytes: 209715200       # of the disk; below, messages stay in the queue
 
     retry:
       horizonHours: 72           # how long the broker may refuse before a person is asked

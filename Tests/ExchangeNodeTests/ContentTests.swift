@@ -198,10 +198,11 @@ import Testing
         body: try beta.document { json in
           json["secrecyMark"] = "Tối mật"
           json["subject"] = "BÍ MẬT NHÀ NƯỚC 7781"
-          json["attachments"] = contents.enumerated().map { index, content in
-            beta.attachment(
-              "\(index).pdf", size: content.count, sha256: OpenSSLHashing().sha256(content))
-          } + [["name": "no digest at all"]]
+          json["attachments"] =
+            contents.enumerated().map { index, content in
+              beta.attachment(
+                "\(index).pdf", size: content.count, sha256: OpenSSLHashing().sha256(content))
+            } + [["name": "no digest at all"]]
         })
     ])
     #expect(try node.verdicts() == ["quarantined DIEU5"])

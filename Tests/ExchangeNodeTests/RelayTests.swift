@@ -20,7 +20,8 @@ import Testing
     try node.relay.next(count: count, bytes: bytes)
   }
 
-  private func answer(_ messages: [OutboundMessage], _ outcome: PublishOutcome = .confirmed) throws {
+  private func answer(_ messages: [OutboundMessage], _ outcome: PublishOutcome = .confirmed) throws
+  {
     try node.relay.settle(messages.map { ($0.token, outcome) })
   }
 

@@ -38,7 +38,8 @@ import Testing
     #expect(try test.count("document") == 1)
     #expect(try test.count("attachment") == 1)
     #expect(try test.count("blob") == 1)
-    #expect(try test.texts("SELECT actor || cause FROM history") == ["văn thưissued", "văn thưissued"])
+    #expect(
+      try test.texts("SELECT actor || cause FROM history") == ["văn thưissued", "văn thưissued"])
     #expect(try due().map(\.urgency) == [.flash, .flash])
   }
 
@@ -113,9 +114,10 @@ import Testing
     #expect(delivery.attempts == 2)
     #expect(delivery.lastError == nil)
     #expect(delivery.publishedAt == now)
-    #expect(try test.texts("SELECT toState FROM history ORDER BY key") == [
-      "queued", "retrying", "published",
-    ])
+    #expect(
+      try test.texts("SELECT toState FROM history ORDER BY key") == [
+        "queued", "retrying", "published",
+      ])
   }
 
   /// The receipt came first, or a person acted: the relay's news are old.
@@ -123,7 +125,8 @@ import Testing
   func whatWasDecidedMeanwhileStays(_ state: String) throws {
     let key = try #require(try test.issue().first)
     try test.sql("UPDATE delivery SET state = ?, finishedAt = 1, lastError = 'X'", [state])
-    for result in [.published, retry(), .suspend(code: "Y", reason: ""), .interrupted(progress: 9)] {
+    for result in [.published, retry(), .suspend(code: "Y", reason: ""), .interrupted(progress: 9)]
+    {
       try settle(key, result)
     }
     let delivery = try #require(try test.delivery(key))

@@ -13,7 +13,7 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 def main() -> int:
     expected = json.loads((SCHEMAS / "examples/expectations.json").read_text(encoding="utf-8"))
     checked = wrong = 0
-    for kind in ("manifest", "status"):
+    for kind in ("manifest", "status", "tally", "tally-answer"):
         schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
         Draft202012Validator.check_schema(schema)
         validator = Draft202012Validator(schema)

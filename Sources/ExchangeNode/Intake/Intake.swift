@@ -8,10 +8,16 @@ package struct IntakeLimits: Sendable, Hashable {
   package var documentBytes: Int64
   /// Bytes of unfinished transfers that one sender may have here.
   package var pendingBytes: Int64
+  /// Bytes of the disk that are kept free: below, nothing is taken in from the queue or from a
+  /// person, and what is in the queue stays there.
+  package var freeBytes: Int64
 
-  package init(documentBytes: Int64 = 1 << 30, pendingBytes: Int64 = 8 << 30) {
+  package init(
+    documentBytes: Int64 = 1 << 30, pendingBytes: Int64 = 8 << 30, freeBytes: Int64 = 200 << 20
+  ) {
     self.documentBytes = documentBytes
     self.pendingBytes = pendingBytes
+    self.freeBytes = freeBytes
   }
 }
 
@@ -43,6 +49,7 @@ package final class Intake: DeliverySink {
   package func store(_ batch: [InboundMessage]) throws {
     var messages: [ReceivedMessage] = []
     var pieces: [ReceivedPiece] = []
+    try store.files.requireSpace(limits.freeBytes)
     try store.files.keeping {
       for message in batch {
         switch try sort(message) {

@@ -24,6 +24,9 @@ extension Judge {
         )
       }
       if let document = try context.store.incomingDocument(from: sender, id: status.documentID) {
+        guard document.manifestDigest == status.manifestDigest else {
+          return quarantine(.statusUnmatched, "manifestSha256: is not the digest of the document")
+        }
         return (.status(status, about: document.key, effect: nil), evidence)
       }
       return quarantine(

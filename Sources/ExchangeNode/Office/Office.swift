@@ -16,6 +16,8 @@ package struct OutgoingDraft: Sendable {
   package var urgency: Urgency = .normal
   package var dueDate: String?
   package var replyTo: String?
+  /// The document of this unit that this one replaces.
+  package var replaces: String?
   package var secrecyMark: String?
   /// When the deliveries end although no receipt came.
   package var expiresAt: Timestamp?
@@ -53,6 +55,7 @@ package struct Office: Sendable {
   package func send(_ draft: OutgoingDraft) throws -> (
     id: RecordID, deliveries: [DeliverySummary]
   ) {
+    try context.store.files.requireSpace(limits.freeBytes)
     let id = try context.store.files.keeping {
       var issued = try prepare(draft)
       issued.expiresAt = draft.expiresAt
@@ -159,6 +162,7 @@ package struct Office: Sendable {
       subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
       dueDate: try draft.dueDate.map { try date($0, "due") },
       responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [],
+      replaces: try draft.replaces.map { [try outgoing($0).id] } ?? [],
       attachments: [])
   }
 
@@ -184,32 +188,6 @@ package struct Office: Sendable {
   }
 
   // MARK: Refusing and resending
-
-  /// Refuses an accepted incoming document: a signed 02 with the reason goes to the sender.
-  package func refuse(_ id: String, reason: String) throws -> RecordID {
-    let (document, direction) = try context.store.find(id, preferring: "incoming")
-    guard direction == "incoming",
-      let incoming = try context.store.incomingDocument(key: document.key)
-    else { throw NodeError(.notIncoming, "document \(document.id) is not an incoming one") }
-    guard incoming.state == .accepted else {
-      throw NodeError(.notAccepted, "document \(document.id) is \(incoming.state.rawValue)")
-    }
-    guard incoming.status != StatusCode.refused.rawValue else {
-      throw NodeError(.alreadyRefused, "document \(document.id) was refused before")
-    }
-    let reason = try Self.checkedReason(reason)
-    let known = try context.store.incomingDocument(from: document.sender, id: document.id)
-    guard let digest = known?.manifestDigest else {
-      throw StoreError(.notFound, "document \(document.id)")
-    }
-    let status = try context.sign(
-      documentID: document.id, manifestDigest: digest, to: document.sender, code: .refused,
-      reasonCode: .refusedByPerson, note: reason)
-    try context.store.refuse(
-      document: document.key, statement: status.statement, signed: status.signed,
-      at: status.statement.timestamp)
-    return document.id
-  }
 
   /// Queues deliveries again: same id, same bytes. `ids` are document ids (or their beginnings) or
   /// delivery ids (`document/unit`).
@@ -242,6 +220,15 @@ package struct Office: Sendable {
     }
     return try context.store.resend(
       keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor)
+  }
+
+  /// An outgoing document by its id or the beginning of it.
+  func outgoing(_ id: String) throws -> DocumentSummary {
+    let (document, direction) = try context.store.find(id, preferring: "outgoing")
+    guard direction == "outgoing" else {
+      throw NodeError(.notOutgoing, "document \(document.id) is not an outgoing one")
+    }
+    return document
   }
 
   /// A reason as it is recorded: NFC, not empty, at most 500 characters.

@@ -46,6 +46,20 @@ package struct ContentFiles: Sendable {
     for name in ["blobs", "spool", "tmp"] { try FileIO.makeFolder("\(folder)/\(name)") }
   }
 
+  // MARK: Space
+
+  /// Throws `.full` when the disk has less than `floor` bytes free: the queue is the safer place
+  /// then.
+  package func requireSpace(_ floor: Int64) throws(StoreError) {
+    var status = statvfs()
+    guard statvfs(root, &status) == 0 else { throw StoreError.system("statvfs", root) }
+    let free = Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+    guard free >= floor else {
+      throw StoreError(
+        .full, "\(root): \(free / 1_048_576) MB free, \(floor / 1_048_576) MB are kept free")
+    }
+  }
+
   // MARK: Guarding
 
   /// Runs `body`, which takes content in and commits its rows, while nobody removes content: a file
@@ -212,31 +226,24 @@ package struct ContentFiles: Sendable {
   /// Removes the spool file of a transfer whose row is gone.
   func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }
 
-  /// Removes temporary files, and blob and spool files that no row knows, when they are older than
-  /// an hour: leftovers of a crash between writing a file and committing its row.
+  /// Removes temporary files, and blob and spool files that no row knows: leftovers of a crash
+  /// between writing a file and committing its row. Called inside `removing`, when nobody is in
+  /// between.
   func sweep(isKnownBlob: (SHA256Digest) throws -> Bool, knownSpool: Set<String>) throws {
-    let limit = time(nil) - 3600
-    let manager = FileManager.default
-    func old(_ path: String) -> Bool {
-      var status = stat()
-      return stat(path, &status) == 0 && status.st_mtim.tv_sec < limit
-    }
-    for name in (try? manager.contentsOfDirectory(atPath: "\(root)/tmp")) ?? []
-    where old("\(root)/tmp/\(name)") {
-      FileIO.remove("\(root)/tmp/\(name)")
-    }
-    for name in (try? manager.contentsOfDirectory(atPath: "\(root)/spool")) ?? []
-    where !knownSpool.contains(name) && old("\(root)/spool/\(name)") {
+    for name in names(in: "tmp") { FileIO.remove("\(root)/tmp/\(name)") }
+    for name in names(in: "spool") where !knownSpool.contains(name) {
       FileIO.remove("\(root)/spool/\(name)")
     }
-    for folder in (try? manager.contentsOfDirectory(atPath: "\(root)/blobs")) ?? [] {
-      for name in (try? manager.contentsOfDirectory(atPath: "\(root)/blobs/\(folder)")) ?? [] {
-        guard let digest = SHA256Digest(hex: name), old(blobPath(digest)),
-          try !isKnownBlob(digest)
-        else { continue }
+    for folder in names(in: "blobs") {
+      for name in names(in: "blobs/\(folder)") {
+        guard let digest = SHA256Digest(hex: name), try !isKnownBlob(digest) else { continue }
         FileIO.remove(blobPath(digest))
       }
     }
+  }
+
+  private func names(in folder: String) -> [String] {
+    (try? FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)")) ?? []
   }
 
   // MARK: Paths

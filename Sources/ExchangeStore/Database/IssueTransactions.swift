@@ -33,6 +33,10 @@ extension Store {
         let key = try database.insertDocument(
           direction: "outgoing", sender: document.manifest.from.organId.rawValue,
           manifest: document.manifest, digest: document.digest, signed: document.signed, at: time)
+        for replaced in document.manifest.replaces {
+          try database.freeze(
+            document: replaced, of: document.manifest.from.organId, because: "replaced", at: time)
+        }
         for organ in document.manifest.to {
           try database.run(
             """
@@ -64,6 +68,54 @@ extension Store {
     }
   }
 
+  /// Takes a document back: freezes it, cancels what was not sent, and queues the signed 13 to each
+  /// recipient in the document's own lane, so that it cannot overtake the document.
+  package func recall(
+    document key: Int64, statements: [SignedStatus], reason: String, at time: Timestamp,
+    by actor: Actor
+  ) throws {
+    try write { database in
+      guard
+        let row = try database.one("SELECT id, sender, urgency FROM document WHERE key = ?", [key])
+      else { throw StoreError(.notFound, "document \(key)") }
+      try database.freeze(
+        document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled", at: time)
+      for delivery in try database.all(
+        """
+        SELECT key, state FROM delivery
+        WHERE document = ? AND state IN ('queued', 'retrying', 'suspended')
+        """, [key])
+      {
+        try database.run(
+          "UPDATE delivery SET state = 'cancelled', nextAt = NULL, updatedAt = ? WHERE key = ?",
+          [time.microseconds, delivery["key"] as Int64])
+        try database.record(
+          "delivery", delivery["key"], document: key, from: delivery["state"], to: "cancelled",
+          at: time, by: actor, cause: "recalled", detail: reason)
+      }
+      for status in statements {
+        try database.enqueueStatus(
+          status.statement, signed: status.signed, document: key, received: nil,
+          lane: try row.urgency("urgency").lane, at: time)
+      }
+    }
+  }
+
+  /// Answers a take-back: agreed, the document stays frozen; declined, it is in force again.
+  package func answerRecall(document key: Int64, with status: SignedStatus, isAgreed: Bool) throws {
+    try write { database in
+      let received = try database.one("SELECT key FROM received WHERE document = ?", [key])
+      if !isAgreed {
+        try database.run(
+          "UPDATE document SET frozen = NULL, frozenAt = NULL WHERE key = ? AND frozen = 'recalled'",
+          [key])
+      }
+      try database.enqueueStatus(
+        status.statement, signed: status.signed, document: key, received: received?["key"],
+        at: status.statement.timestamp)
+    }
+  }
+
   /// What happened to one delivery in a resend.
   package struct ResendResult: Sendable, Hashable {
     package let delivery: Int64
@@ -84,13 +136,15 @@ extension Store {
         guard
           let row = try database.one(
             """
-            SELECT d.state, d.document, d.recipient, document.id FROM delivery d
+            SELECT d.state, d.document, d.recipient, document.id, document.frozen FROM delivery d
             JOIN document ON document.key = d.document WHERE d.key = ?
             """, [key])
         else { throw StoreError(.notFound, "delivery \(key)") }
         let state = try row.outgoingState("state")
+        let frozen: String? = row["frozen"]
         let refusal: String? =
           switch state {
+          case _ where frozen != nil: "the document was \(frozen ?? "")"
           case .queued: "it is already waiting to be sent"
           case .published: "the broker has it and the receipt is outstanding"
           case .delivered: "the receipt is there"

@@ -15,6 +15,8 @@ package struct DocumentSummary: Sendable {
   package let subject: String
   package let urgency: Urgency
   package let createdAt: Timestamp
+  /// `recalled` or `replaced` by its sender, or nil.
+  package let frozen: String?
   package let attachments: [Attachment]
 }
 
@@ -174,6 +176,15 @@ extension Store {
     }
   }
 
+  /// SHA-256 of a document's manifest.
+  package func manifestDigest(document: Int64) throws -> SHA256Digest {
+    let row = try read {
+      try $0.one("SELECT manifestSha256 FROM document WHERE key = ?", [document])
+    }
+    guard let row else { throw StoreError(.notFound, "document \(document)") }
+    return try row.digest("manifestSha256")
+  }
+
   package func statuses(document: Int64) throws -> [StatusSummary] {
     try read { database in
       try database.all("SELECT * FROM status WHERE document = ? ORDER BY key", [document]).map {
@@ -274,7 +285,7 @@ extension Database {
       number: number + separator + notation, codeNumber: number, codeNotation: notation,
       issuedDate: row["issuedDate"], typeName: row["typeName"], subject: row["subject"],
       urgency: try row.urgency("urgency"), createdAt: row.time("createdAt"),
-      attachments: attachments)
+      frozen: row["frozen"], attachments: attachments)
   }
 
   fileprivate func incoming(_ row: Row) throws -> IncomingSummary {

@@ -147,7 +147,7 @@ extension Database {
   /// Stores a status of ours and queues it in the same transaction.
   func enqueueStatus(
     _ statement: StatusStatement, signed: Data, document: Int64?, received: Int64?,
-    at time: Timestamp
+    lane: Lane = .express, at time: Timestamp
   ) throws {
     guard
       let key = try insertStatus(
@@ -157,12 +157,21 @@ extension Database {
     try run(
       """
       INSERT INTO notice (status, type, messageID, correlationID, toUnit, lane, state, updatedAt)
-      VALUES (?, ?, ?, ?, ?, 'express', 'queued', ?)
+      VALUES (?, ?, ?, ?, ?, ?, 'queued', ?)
       """,
       [
         key, MessageKind.status.rawValue, statement.statusID.rawValue,
-        statement.documentID.rawValue, statement.to.rawValue, time.microseconds,
+        statement.documentID.rawValue, statement.to.rawValue, lane.rawValue,
+        time.microseconds,
       ])
+  }
+
+  /// Marks a document as taken back or replaced. The first mark stays.
+  func freeze(document id: RecordID, of sender: UnitID, because: String, at time: Timestamp) throws
+  {
+    try run(
+      "UPDATE document SET frozen = ?, frozenAt = ? WHERE sender = ? AND id = ? AND frozen IS NULL",
+      [because, time.microseconds, sender.rawValue, id.rawValue])
   }
 
   /// A message that was judged before came again: it is judged as if it had arrived now.

@@ -68,6 +68,10 @@ enum Migration001 {
       subject TEXT NOT NULL,
       urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
       createdAt INTEGER NOT NULL,
+      -- Taken back or replaced by its sender: kept, shown as such, sent no more.
+      frozen TEXT CHECK (frozen IN ('recalled', 'replaced')),
+      frozenAt INTEGER,
+      CHECK ((frozen IS NULL) = (frozenAt IS NULL)),
       UNIQUE (sender, id)
     ) STRICT;
     CREATE INDEX document_id ON document (id);

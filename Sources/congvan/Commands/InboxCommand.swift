@@ -26,7 +26,8 @@ struct InboxCommand: ParsableCommand {
           document.number, document.issuedDate, document.typeName,
           Console.cut(document.subject, 50), document.urgency.vietnamese,
           "\(document.attachments.count)",
-          incoming.state.rawValue + (incoming.status.map { " \($0)" } ?? ""),
+          incoming.state.rawValue + (incoming.status.map { " \($0)" } ?? "")
+            + document.frozenText,
         ]
       })
     let quarantined = try store.quarantined(limit: 1000).count

@@ -31,12 +31,8 @@ struct InitCommand: ParsableCommand {
     guard !manager.fileExists(atPath: configuration) else {
       throw ConfigError(.exists, "\(path): is a node folder already")
     }
-    var passphrase: String?
-    if let passphraseFile {
-      guard let data = manager.contents(atPath: passphraseFile) else {
-        throw ConfigError(.secretUnreadable, "passphrase-file: “\(passphraseFile)” cannot be read")
-      }
-      passphrase = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+    let passphrase = try passphraseFile.map {
+      try Settings.readSecret($0, named: "passphrase-file")
     }
     do {
       try manager.createDirectory(

@@ -29,7 +29,7 @@ extension DocumentSummary {
       "id": .string(id.rawValue), "from": .string(sender.rawValue), "number": .string(number),
       "codeNumber": .string(codeNumber), "codeNotation": .string(codeNotation),
       "issuedDate": .string(issuedDate), "typeName": .string(typeName),
-      "subject": .string(subject), "urgency": .string(urgency.vietnamese),
+      "subject": .string(subject), "urgency": .string(urgency.vietnamese), "frozen": .text(frozen),
       "attachments": .array(
         attachments.map { file in
           .object([
@@ -38,6 +38,17 @@ extension DocumentSummary {
           ])
         }),
     ]
+  }
+}
+
+extension DocumentSummary {
+  /// The mark of a document that its sender took back or replaced.
+  var frozenText: String {
+    switch frozen {
+    case "recalled": " (đã lấy lại)"
+    case "replaced": " (đã thay thế)"
+    default: ""
+    }
   }
 }
 

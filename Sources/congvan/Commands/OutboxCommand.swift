@@ -36,7 +36,8 @@ struct OutboxCommand: ParsableCommand {
           .map { "\($0.key) \($0.value.count)" }.sorted().joined(separator: ", ")
         return [
           document.id.rawValue, document.number, document.issuedDate, document.typeName,
-          Console.cut(document.subject, 50), "\(received)/\(deliveries.count)", states,
+          Console.cut(document.subject, 50), "\(received)/\(deliveries.count)",
+          states + document.frozenText,
         ]
       })
   }

@@ -26,6 +26,8 @@ struct SendCommand: ParsableCommand {
     help: "End the deliveries without a receipt then: a date, a moment, or a span such as 3d.")
   var expires: String?
   @Option(help: "Id of the document that this one answers.") var replyTo: String?
+  @Option(help: "Id of the document of this unit that this one replaces (thay thế).")
+  var replaces: String?
   @Option(help: "Secrecy mark: anything but “Thường” is refused (Điều 5).") var secrecy: String?
   @Flag(help: "Print JSON: id, deliveries (id, to, state).") var json = false
   @OptionGroup var folder: NodeFolder
@@ -38,6 +40,7 @@ struct SendCommand: ParsableCommand {
     draft.competence = capacity
     draft.dueDate = due
     draft.replyTo = replyTo
+    draft.replaces = replaces
     draft.secrecyMark = secrecy
     draft.expiresAt = try expires.map {
       try Moment.parse($0, field: "expires", now: SystemClock().now, isFuture: true)

@@ -48,7 +48,7 @@ struct ShowCommand: ParsableCommand {
       \(document.typeName) \(document.number) ngày \(document.issuedDate)
       \(document.subject)
 
-      Id            \(document.id)  (\(direction == "incoming" ? "văn bản đến" : "văn bản đi"))
+      Id            \(document.id)  (\(direction == "incoming" ? "văn bản đến" : "văn bản đi"))\(document.frozenText)
       Nơi gửi       \(document.sender)
       Độ khẩn       \(document.urgency.vietnamese)
       Chữ ký số     \(signature)

@@ -4,19 +4,28 @@ extension Exchange {
   @Suite struct BrokerAccessTests {
     @Test func aWrongPasswordIsSaidByName() async throws {
       let node = try await Province.node("LOGIN-A")
-      var environment = [
-        "CONGVAN_BROKER_AUTHENTICATION": "password", "CONGVAN_BROKER_PASSWORD": "wrong",
-      ]
+      var environment = try await Province.shared.plainConnection(of: "LOGIN-A")
+      environment["CONGVAN_BROKER_PASSWORD"] = "wrong"
       let wrong = try await node.congvan(["config", "check"], environment: environment)
       #expect(wrong.status == 1)
       #expect(wrong.output.contains("FAIL  broker: [BROKER-LOGIN-REFUSED]"))
-      // Over the same TLS with the right one, so that it was the password.
+      // With the right one, so that it was the password.
       environment["CONGVAN_BROKER_PASSWORD"] = nil
-      environment["CONGVAN_BROKER_PASSWORD_FILE"] =
-        try await Province.shared.passwordFile(of: "LOGIN-A")
       let right = try await node.congvan(["config", "check"], environment: environment)
       #expect(right.status == 0, "\(right)")
-      #expect(right.output.contains("ok    broker: amqps://LOGIN-A@localhost"))
+      #expect(right.output.contains("ok    broker: amqp://LOGIN-A@localhost"))
+    }
+
+    /// The broker of deploy/broker wants a client certificate of everybody who comes over TLS.
+    @Test func aPasswordInsteadOfTheCertificateIsSaidByName() async throws {
+      let node = try await Province.node("LOGIN-A")
+      let check = try await node.congvan(
+        ["config", "check"],
+        environment: [
+          "CONGVAN_BROKER_AUTHENTICATION": "password", "CONGVAN_BROKER_PASSWORD": "any",
+        ])
+      #expect(check.status == 1)
+      #expect(check.output.contains("FAIL  broker: [BROKER-TLS] no client cert"))
     }
 
     @Test func aBrokerOfAnotherAuthorityIsNotTalkedTo() async throws {

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
 extension Exchange {
@@ -14,15 +15,17 @@ extension Exchange {
       let seed = given ?? .random(in: 0...UInt64(UInt32.max))
       say("\(Self.kills) kills, \(Self.documents) documents, SYSTEMTESTS_SEED=\(seed)")
       let start = ContinuousClock.now
+      let stream = Stream()
       try await withThrowingTaskGroup(of: Void.self) { group in
         for part in 0..<2 {
-          group.addTask { try await Self.send(from: nodes[0], numbers: part, step: 2) }
+          group.addTask { try await stream.send(from: nodes[0], numbers: part, step: 2) }
         }
-        group.addTask { try await Self.kill(nodes, seed: seed, since: start) }
+        group.addTask { try await Self.kill(nodes, during: stream, seed: seed, since: start) }
         try await group.waitForAll()
       }
       say("sent and killed after \(ContinuousClock.now - start)")
-      try await withDaemons(nodes[0], nodes[1]) { _ in
+      try await withDaemons(nodes[0], nodes[1]) { daemons in
+        for daemon in daemons { try await daemon.connected() }
         _ = try await eventually(within: .seconds(90), "500 receipts", every: .milliseconds(300)) {
           let open = try await nodes[0].sql(
             "SELECT count(*) FROM delivery WHERE state<>'delivered'")
@@ -33,25 +36,36 @@ extension Exchange {
       try await check(nodes[0], nodes[1])
     }
 
-    private static func send(from node: NodeFolder, numbers first: Int, step: Int) async throws {
-      for number in stride(from: first, to: documents, by: step) {
-        // Every tenth is stored as a file, every fiftieth travels in pieces.
-        let size = number % 50 == 0 ? 1_400_000 : number % 10 == 0 ? 300_000 : 3000
-        let file = try Samples.pdf(size: size)
-        _ = try await node.send(file, to: "KILL-B", number: "\(number + 1)/QĐ-LĐLĐ")
-        unlink(file)
+    /// The documents that a clerk sends meanwhile.
+    private final class Stream: Sendable {
+      let issued = Atomic(0)
+
+      func send(from node: NodeFolder, numbers first: Int, step: Int) async throws {
+        for number in stride(from: first, to: CrashTests.documents, by: step) {
+          // Every tenth is stored as a file, every fiftieth travels in pieces.
+          let size = number % 50 == 0 ? 1_400_000 : number % 10 == 0 ? 300_000 : 3000
+          let file = try Samples.pdf(size: size)
+          _ = try await node.send(file, to: "KILL-B", number: "\(number + 1)/QĐ-LĐLĐ")
+          unlink(file)
+          issued.add(1, ordering: .relaxed)
+        }
       }
     }
 
     /// Ends one of the daemons without warning, again and again, and starts it again at once.
     private static func kill(
-      _ nodes: [NodeFolder], seed: UInt64, since start: ContinuousClock.Instant
+      _ nodes: [NodeFolder], during stream: Stream, seed: UInt64,
+      since start: ContinuousClock.Instant
     ) async throws {
       var random = SplitMix(state: seed)
       var daemons = try nodes.map { try Daemon($0) }
       defer { for daemon in daemons { daemon.process.terminate() } }
       for count in 1...kills {
-        try await Task.sleep(for: .milliseconds(Int.random(in: 20...1400, using: &random)))
+        // Spread over the whole stream, at any moment of what goes on then.
+        _ = try await eventually("document \(count * 10 - 9)", every: .milliseconds(5)) {
+          stream.issued.load(ordering: .relaxed) >= count * 10 - 10 ? true : nil
+        }
+        try await Task.sleep(for: .microseconds(Int.random(in: 0...900_000, using: &random)))
         let index = Int.random(in: 0...1, using: &random)
         try #require(
           daemons[index].process.isRunning,

@@ -1,6 +1,7 @@
 import Foundation
 
-/// The shape of a command's JSON: which members there are, null or not.
+/// The shape of a command's JSON: which members there are, null or not. Members may be added, so
+/// tests ask for a superset.
 enum Shape {
   typealias Members = [String: Any]
 

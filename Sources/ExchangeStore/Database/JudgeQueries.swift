@@ -1,0 +1,132 @@
+package import ExchangeCore
+package import Foundation
+import GRDB
+
+/// A stored message that waits for the judge.
+package struct UnjudgedMessage: Sendable {
+  package let key: Int64
+  package let sender: String
+  package let messageID: String
+  package let type: String
+  package let version: Int64?
+  package let body: Data
+  package let receivedAt: Timestamp
+  /// Set when the manifest was believed before and attachments are awaited.
+  package let document: Int64?
+}
+
+/// What is known about a document with a given id from a given sender.
+package struct KnownDocument: Sendable {
+  package let key: Int64
+  package let manifestDigest: SHA256Digest
+  /// The received message that made it.
+  package let received: Int64
+}
+
+/// A delivery of ours that a status names.
+package struct NamedDelivery: Sendable {
+  package let key: Int64
+  package let document: Int64
+  package let manifestDigest: SHA256Digest
+  package let state: OutgoingState
+}
+
+extension Store {
+  /// The express lane first: statuses and urgent documents do not wait for a backlog.
+  package func unjudged(limit: Int) throws -> [UnjudgedMessage] {
+    try messages(where: "received.state = 'received'", limit: limit)
+  }
+
+  /// Messages whose manifest is believed and whose attachments are now all here, or known to be
+  /// spoiled.
+  package func ripe(limit: Int) throws -> [UnjudgedMessage] {
+    try messages(
+      where: """
+        received.state IN ('verified', 'incomplete') AND (
+          NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = received.document
+            AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256))
+          OR EXISTS (SELECT 1 FROM attachment a JOIN spoiled s ON s.sha256 = a.sha256
+            WHERE a.document = received.document AND s.sender = received.sender
+              AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
+                AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
+        """, limit: limit)
+  }
+
+  private func messages(where condition: String, limit: Int) throws -> [UnjudgedMessage] {
+    try read { database in
+      try database.all(
+        """
+        SELECT received.key, received.sender, messageID, type, version, receivedAt,
+          received.document, coalesce(body, document.signed, x'') AS body
+        FROM received LEFT JOIN document ON document.key = received.document
+        WHERE \(condition) ORDER BY received.lane, received.key LIMIT ?
+        """, [limit]
+      ).map { row in
+        UnjudgedMessage(
+          key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
+          version: row["version"], body: row["body"], receivedAt: row.time("receivedAt"),
+          document: row["document"])
+      }
+    }
+  }
+
+  package func incomingDocument(from sender: UnitID, id: RecordID) throws -> KnownDocument? {
+    try read { database in
+      try database.one(
+        """
+        SELECT document.key, manifestSha256, received.key AS received FROM document
+        JOIN received ON received.document = document.key
+        WHERE document.sender = ? AND document.id = ? AND direction = 'incoming'
+        """, [sender.rawValue, id.rawValue]
+      ).map { row in
+        KnownDocument(
+          key: row["key"], manifestDigest: try row.digest("manifestSha256"),
+          received: row["received"])
+      }
+    }
+  }
+
+  package func delivery(of id: RecordID, issuedBy unit: UnitID, to recipient: UnitID) throws
+    -> NamedDelivery?
+  {
+    try read { database in
+      try database.one(
+        """
+        SELECT delivery.key, delivery.document, manifestSha256, state FROM delivery
+        JOIN document ON document.key = delivery.document
+        WHERE document.id = ? AND document.sender = ? AND recipient = ?
+        """, [id.rawValue, unit.rawValue, recipient.rawValue]
+      ).map { row in
+        NamedDelivery(
+          key: row["key"], document: row["document"],
+          manifestDigest: try row.digest("manifestSha256"),
+          state: try row.outgoingState("state"))
+      }
+    }
+  }
+
+  /// Of `digests`: those that are not here, those that came spoiled from `sender` and have not come
+  /// again since, and whether all pieces of the missing ones are here and only have to be put
+  /// together.
+  package func missing(_ digests: [SHA256Digest], from sender: UnitID) throws
+    -> (missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool)
+  {
+    try read { database in
+      let missing = try digests.filter { try !database.hasBlob($0) }
+      let spoiled = try missing.filter { digest in
+        try database.one(
+          """
+          SELECT 1 FROM spoiled WHERE sender = ?1 AND sha256 = ?2
+            AND NOT EXISTS (SELECT 1 FROM transfer
+              WHERE sender = ?1 AND sha256 = ?2 AND pieces * ?3 >= size)
+          """, [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
+      }
+      let isArrived = try missing.allSatisfy { digest in
+        try database.one(
+          "SELECT 1 FROM transfer WHERE sender = ? AND sha256 = ? AND pieces * ? >= size",
+          [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
+      }
+      return (missing, spoiled, isArrived)
+    }
+  }
+}
