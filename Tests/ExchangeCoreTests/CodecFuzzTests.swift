@@ -5,7 +5,8 @@ import Testing
 
 /// Thousands of damaged manifests and statuses: none traps, and what is read has one meaning.
 @Suite struct CodecFuzzTests {
-  private static let size = 10_000
+  /// For each of two seeds: 10,000 of a manifest and as many of a status.
+  private static let size = 5_000
 
   /// One or a few edits as damage or an enemy would make them.
   private static func mutate(_ bytes: Data, _ random: inout SeededRandom) -> Data {
@@ -74,7 +75,7 @@ import Testing
       #expect(again.rounded == manifest.rounded)
       return (first, try ManifestCodec.encode(again))
     }
-    #expect((100..<Self.size * 9 / 10).contains(readable), "neither all nor nothing is read")
+    #expect((50..<Self.size * 9 / 10).contains(readable), "neither all nor nothing is read")
   }
 
   @Test(arguments: [3, 4] as [UInt64])
@@ -86,7 +87,7 @@ import Testing
       #expect(again.rounded == status.rounded)
       return (first, try StatusCodec.encode(again))
     }
-    #expect((100..<Self.size * 9 / 10).contains(readable), "neither all nor nothing is read")
+    #expect((50..<Self.size * 9 / 10).contains(readable), "neither all nor nothing is read")
   }
 
   /// What a refusal quotes from a peer is always fit to be signed.

@@ -55,7 +55,9 @@ import Testing
 
   @Test func whatCannotBeRefused() throws {
     let id = try delivered()
-    #expect(throws: NodeError(.notIncoming, "")) { try alpha.office.refuse(id.rawValue, reason: "x") }
+    #expect(throws: NodeError(.notIncoming, "")) {
+      try alpha.office.refuse(id.rawValue, reason: "x")
+    }
     #expect(throws: NodeError(.reason, "")) { try beta.office.refuse(id.rawValue, reason: " ") }
     #expect(throws: DocumentError(.text, "")) {
       try beta.office.refuse(id.rawValue, reason: String(repeating: "x", count: 501))

@@ -20,8 +20,9 @@ import Testing
     let mention: String
     let change: Change
 
-    init(_ name: String, _ code: DocumentErrorCode, _ mention: String = "", _ change: @escaping Change)
-    {
+    init(
+      _ name: String, _ code: DocumentErrorCode, _ mention: String = "", _ change: @escaping Change
+    ) {
       (self.name, self.code, self.mention, self.change) = (name, code.rawValue, mention, change)
     }
 

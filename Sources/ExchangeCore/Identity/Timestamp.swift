@@ -39,7 +39,8 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
     }
     guard Self.isZone(rest) else { return nil }
     // Whole seconds only: a Double cannot hold the fraction exactly.
-    let whole = String(decoding: bytes[..<19], as: UTF8.self) + String(decoding: rest, as: UTF8.self)
+    let whole =
+      String(decoding: bytes[..<19], as: UTF8.self) + String(decoding: rest, as: UTF8.self)
     guard let date = try? Date.ISO8601FormatStyle(timeZoneSeparator: .colon).parse(whole),
       date.timeIntervalSince1970 >= 0
     else { return nil }

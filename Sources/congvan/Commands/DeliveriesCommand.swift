@@ -74,7 +74,9 @@ struct DeliveriesCommand: ParsableCommand {
       }
       filter.states = [known]
     }
-    if let document { filter.documents = [try store.find(document, preferring: "outgoing").summary.id] }
+    if let document {
+      filter.documents = [try store.find(document, preferring: "outgoing").summary.id]
+    }
     let deliveries = try store.deliveries(filter)
     if json { return try Console.print(.array(deliveries.map(\.json))) }
     Console.table(
