@@ -1,0 +1,400 @@
+#!/usr/bin/python3
+"""The fault campaign: real nodes, a real broker, a stream of documents, and faults of every kind at
+the same time. At the end everything is healed, and a checker looks from outside whether every
+document arrived exactly once. Started by deploy/campaign."""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import faults
+import fsync_order
+import traffic
+from broker import DEPLOY, VHOST, Broker, Cluster
+from check import Checker, Verdict, leftovers
+from journal import Journal
+from meddler import Forgery, Meddler
+from node import Node
+from proxy import Proxy
+
+UNITS = [("LDLD-TINH", "Liên đoàn Lao động tỉnh", "", ""),
+         ("CDCT-HUYEN", "Công đoàn cấp trên trực tiếp cơ sở", "LDLD-TINH", "cap-tren"),
+         ("CDCS-MAY", "Công đoàn cơ sở Công ty May", "CDCT-HUYEN", "co-so"),
+         ("CDCS-DET", "Công đoàn cơ sở Công ty Dệt", "CDCT-HUYEN", "co-so")]
+QUIET = 40.0  # seconds without any progress, and without a retry in sight: then nothing moves it
+LIMIT = 900.0  # seconds for everything to become final after the last fault
+
+
+class Campaign:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.folder = Path(tempfile.mkdtemp(prefix="congvan-campaign.", dir=options.work))
+        self.journal = Journal(self.folder)
+        self.province = self.folder / "province"
+        self.nodes: list[Node] = []
+        self.broker: Broker | None = None
+        self.mounts: list[Path] = []
+        self.recovery = 0.0
+        self.rescued = 0
+        self.order = fsync_order.Order()
+        self.forgeries: set[Forgery] = set()
+        self.person: collections.Counter[str] = collections.Counter()
+
+    # World
+
+    def build(self) -> None:
+        """The units, their folders and the broker; `deploy/province` does most of it."""
+        units = ["|".join(unit) for unit in UNITS]
+        command = [DEPLOY / "province", "make", self.province, self.options.program, *units]
+        if self.options.cluster:
+            command.insert(2, "--cluster")
+        shim = self._clock_shim()
+        environment = dict(os.environ)
+        if shim:  # certificates of yesterday: a clock that jumps back must not make them too young
+            past = self.folder / "past.clock"
+            past.write_bytes(struct.pack("q", -86_400 * 1_000_000))
+            environment |= {"LD_PRELOAD": str(shim), "CAMPAIGN_CLOCK": str(past)}
+        self._run(*command, environment=environment)
+        kind = Cluster if self.options.cluster else Broker
+        self.broker = kind(self.province / "broker")
+        for unit, *_ in UNITS:
+            proxy = Proxy(self.broker.tls)
+            self.nodes.append(Node(unit, self.province / unit, Path(self.options.program), proxy,
+                                   self.journal, shim))
+
+    @staticmethod
+    def _run(*command: object, environment: dict[str, str]) -> None:
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
+                              env=environment)
+        if done.returncode:
+            raise SystemExit(f"campaign: {command[0]}: {done.stderr.strip()[-2000:]}")
+
+    def _clock_shim(self) -> Path | None:
+        """Clock steps need a C compiler; without one the campaign does without them."""
+        compiler = shutil.which("cc") or shutil.which("clang")
+        if not compiler:
+            return None
+        shim = self.folder / "clockstep.so"
+        source = Path(__file__).with_name("clockstep.c")
+        done = subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", shim, source])
+        return shim if done.returncode == 0 else None
+
+    def _small_disk(self, node: Node) -> bool:
+        """Puts a node's folder on a small file system of its own, when we may."""
+        aside = node.folder.with_suffix(".aside")
+        node.folder.rename(aside)
+        node.folder.mkdir(mode=0o700)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,mode=700", "tmpfs",
+                               str(node.folder)], capture_output=True)
+        if done.returncode:
+            node.folder.rmdir()
+            aside.rename(node.folder)
+            return False
+        self.mounts.append(node.folder)
+        shutil.copytree(aside, node.folder, dirs_exist_ok=True)
+        shutil.rmtree(aside)
+        return True
+
+    # The campaign
+
+    def run(self) -> int:
+        options, journal = self.options, self.journal
+        journal.say(f"seed {options.seed}, folder {self.folder}")
+        self.build()
+        assert self.broker
+        disk = self._small_disk(self.nodes[-1]) if not options.short else False
+        meddler = Meddler(self.nodes, self.broker, self.province / "passwords")
+        self.forgeries = meddler.forgeries
+        seconds = options.minutes * 60
+        mix = traffic.SHORT if options.short else traffic.LONG
+        stream = traffic.Traffic(
+            self.nodes, journal, self.folder, options.seed, mix, options.documents / seconds,
+            options.documents)
+        plan = faults.Faults(self.nodes, self.broker, meddler, journal, options.seed,
+                             faults.SHORT if options.short else faults.LONG, options.short)
+        plan.definitions = self.province / "definitions.json"
+        plan.disk_node = self.nodes[-1] if disk else None
+        journal.say(f"{len(self.nodes)} nodes, {len(self.broker.members)} broker(s), about "
+                    f"{options.documents} documents in {options.minutes:g} minutes")
+        end = time.monotonic() + seconds
+        plan.start()  # before the nodes, so that their first start may be armed
+        for node in self.nodes:
+            node.begin()
+        stream.start()
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 30))
+            journal.say(f"{len(stream.documents)} documents, {journal.faults.total()} faults, "
+                        f"{journal.crash_hits.total()} crash points, "
+                        f"{len(journal.findings)} findings; open {self.open_work()}")
+        stream.finish()
+        plan.finish()
+        journal.say("the faults stop, everything is healed")
+        plan.heal()
+        healed = time.monotonic()
+        self.recovery = self.settle() - healed
+        journal.say(f"the last movement was {self.recovery:.1f} s after the last fault")
+        self.rescued = self.open_work().get("published", 0)
+        self.reconcile()
+        self.act_as_person()
+        tallies = self.reconcile()
+        for node in self.nodes:
+            node.end()
+        journal.say("checking from outside")
+        verdict = Checker(self.nodes, stream.documents, meddler.forgeries, journal,
+                          self.province / "ca" / "ca.pem", options.seed).run()
+        verdict.wrong += tallies
+        self.sweep(verdict)
+        if options.short:
+            self.check_order(verdict)
+        return self.report(verdict, stream)
+
+    # Waiting
+
+    def open_work(self) -> dict[str, int]:
+        """What is not final, by kind, over all nodes."""
+        counts: collections.Counter[str] = collections.Counter()
+        for node in self.nodes:
+            with contextlib.suppress(Exception):
+                for row in node.rows("""
+                        SELECT state, count(*) AS n FROM delivery
+                          WHERE state IN ('queued', 'published', 'retrying') GROUP BY state
+                        UNION ALL SELECT 'notice ' || state, count(*) FROM notice
+                          WHERE state IN ('queued', 'retrying') GROUP BY state
+                        UNION ALL SELECT 'in ' || state, count(*) FROM received
+                          WHERE state IN ('received', 'verified', 'incomplete') GROUP BY state"""):
+                    counts[row["state"]] += row["n"]
+        return dict(counts)
+
+    def _retry_in_sight(self) -> bool:
+        rows = [row for node in self.nodes for row in node.rows(
+            "SELECT 1 FROM delivery WHERE state = 'retrying' UNION ALL "
+            "SELECT 1 FROM notice WHERE state = 'retrying'")]
+        return bool(rows)
+
+    def settle(self) -> float:
+        """Waits until all is final, or until nothing moves what is not; when it moved last."""
+        begun = moved = time.monotonic()
+        before: dict[str, int] = {}
+        while now := self.open_work():
+            if now != before:
+                before, moved = now, time.monotonic()
+            quiet = time.monotonic() - moved
+            if (quiet > QUIET and not self._retry_in_sight()) or time.monotonic() - begun > LIMIT:
+                self.journal.say(f"no progress for {quiet:.0f} s: {now}")
+                return moved
+            time.sleep(0.25)
+        moved = time.monotonic()
+        # Empty queues too: what is still on its way may only be a duplicate, but it has to end.
+        time.sleep(1)
+        return moved
+
+    def reconcile(self) -> list[str]:
+        """Every unit sends its tally, as it does by itself once a day; says what then does not
+        agree. A receipt or a document that got lost comes again through this."""
+        begun = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        for node in self.nodes:
+            node.run_cli("reconcile")
+        problems: list[str] = []
+        for _ in range(120):
+            time.sleep(0.5)
+            problems = []
+            for node in self.nodes:
+                for pair in json.loads(node.run_cli("reconcile", "--show", "--json")):
+                    name = f"{node.unit} and {pair['unit']}: {pair['sent']} sent, "
+                    if (pair["answeredAt"] or "") < begun:
+                        problems.append(f"{name}the tally was not answered")
+                    elif pair["missing"] or pair["sent"] != pair["receipts"]:
+                        problems.append(f"{name}{pair['receipts']} receipts, {pair['missing']} "
+                                        "missing")
+            if not problems:
+                break
+        self.settle()
+        return problems
+
+    def act_as_person(self) -> None:
+        """What is suspended or refused is named; a person repairs and sends it again."""
+        for node in self.nodes:
+            for row in node.rows("SELECT state, lastError FROM delivery WHERE state IN "
+                                 "('suspended', 'refused', 'expired')"):
+                self.person[f"{row['state']} {row['lastError']}"] += 1
+            if json.loads(node.run_cli("deliveries", "--failed", "--json")):
+                node.run_cli("resend", "--failed", "--reason", "chiến dịch: đã sửa")
+        if self.person:
+            self.journal.say(f"a person sends again: {dict(self.person)}")
+            self.settle()
+
+    def sweep(self, verdict: Verdict) -> None:
+        """Leftovers of a crash are young; two hours later the next start must remove them all."""
+        if not verdict.leftovers:
+            return
+        old = time.time() - 7200
+        for node in self.nodes:
+            for path in leftovers(node):
+                os.utime(path, (old, old))
+            node.begin()
+        time.sleep(3)
+        for node in self.nodes:
+            node.end()
+            for path in leftovers(node):
+                verdict.wrong.append(f"{node.unit}: the sweep left {path}")
+
+    def check_order(self, verdict: Verdict) -> None:
+        if not shutil.which("strace"):
+            return
+        assert self.broker
+        receiver = self.nodes[2]
+        password = self.province / "passwords" / f"{receiver.unit}.password"
+        self.order = fsync_order.trace(receiver, self.nodes[0], password,
+                                       self.broker.plain[0][1], self.folder)
+        if self.order.unsynced or not self.order.acks or not self.order.syncs:
+            verdict.wrong.append(f"strace: {self.order}")
+
+    # Report
+
+    def report(self, verdict: Verdict, stream: traffic.Traffic) -> int:
+        journal, options = self.journal, self.options
+        missing = [p for p in faults.CRASH_POINTS if not journal.crash_hits[p]]
+        counts = dict(sorted(journal.faults.items()))
+        result = {
+            "seed": options.seed, "minutes": options.minutes, "cluster": options.cluster,
+            "documents": verdict.documents, "deliveries": verdict.deliveries,
+            "delivered": verdict.delivered, "lost": len(verdict.lost),
+            "twice": len(verdict.twice), "stuck": len(verdict.stuck),
+            "wrong": len(verdict.wrong), "findings": len(journal.findings),
+            "recoverySeconds": round(self.recovery, 1), "bytesStored": verdict.bytes,
+            "duplicatesAbsorbed": verdict.duplicates, "disbelieved": verdict.disbelieved,
+            "rescuedByReconciliation": self.rescued,
+            "sentAgainByPerson": dict(self.person), "acksTraced": self.order.acks, "acksBeforeSync": self.order.unsynced,
+            "leftoversSwept": verdict.leftovers,
+            "signaturesCheckedByOpenSSL": verdict.signatures,
+            "faults": counts, "faultCount": sum(counts.values()),
+            "crashPoints": {p: journal.crash_hits[p] for p in faults.CRASH_POINTS},
+            "crashPointsMissed": dict(journal.crash_misses), "notes": dict(journal.notes)}
+        problems = verdict.lost + verdict.twice + verdict.stuck + verdict.wrong + journal.findings
+        result["problems"] = problems[:200]
+        forgeries = [list(vars(f).values()) for f in self.forgeries]
+        (self.folder / "forgeries.json").write_text(json.dumps(forgeries))
+        (self.folder / "result.json").write_text(json.dumps(result, ensure_ascii=False, indent=1))
+        print(json.dumps(result, ensure_ascii=False, indent=1) if options.json
+              else table(result), flush=True)
+        failed = bool(problems) or verdict.documents == 0
+        if options.short and missing:
+            print(f"campaign: crash points never reached: {', '.join(missing)}", flush=True)
+            failed = True
+        if failed:
+            for text in problems[:25]:
+                print(f"campaign: PROBLEM: {text}")
+            print(f"campaign: FAILED. Kept: {self.folder} (journal.jsonl: faults in time; "
+                  "ledger.jsonl: documents; province/UNIT.log: what the nodes said; "
+                  "province/UNIT/congvan.db: congvan show ID --dir …)")
+        else:
+            print("campaign: passed")
+        return int(failed)
+
+    def close(self, keep: bool) -> None:
+        """Nothing is left running or mounted; the folder stays only for a failure."""
+        for node in self.nodes:
+            node.abort()
+            node.proxy.close()
+        broker = self.province / "broker"
+        if keep and self.mounts:  # what is in memory would go with the mount
+            for mount in self.mounts:
+                shutil.copytree(mount, mount.with_suffix(".kept"), dirs_exist_ok=True)
+        for mount in self.mounts:
+            subprocess.run(["umount", str(mount)], check=False)
+            if keep:
+                with contextlib.suppress(OSError):
+                    mount.rmdir()
+                    mount.with_suffix(".kept").rename(mount)
+        if broker.exists():
+            script = "cluster" if self.options.cluster else "broker"
+            if keep and (broker / "log").exists():
+                shutil.copytree(broker / "log", self.folder / "broker-log", dirs_exist_ok=True)
+            subprocess.run([DEPLOY / script, "remove", broker], capture_output=True, check=False)
+        self.journal.close()
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def table(result: dict[str, Any]) -> str:
+    lines = [f"| {'seed':42} | {result['seed']:>8} |", f"| {'-' * 42} | {'-' * 7}: |"]
+
+    def row(name: str, value: object) -> None:
+        lines.append(f"| {name:42} | {value!s:>8} |")
+
+    for name, key in (("minutes", "minutes"), ("documents issued", "documents"),
+                      ("deliveries", "deliveries"), ("delivered, receipt verified", "delivered"),
+                      ("faults", "faultCount")):
+        row(name, result[key])
+    for name, count in result["faults"].items():
+        row(f"· {name}", count)
+    points = result["crashPoints"]
+    row("crash points killed (of 20)", sum(1 for n in points.values() if n))
+    row("· kills at them, least often per point", f"{sum(points.values())}, {min(points.values())}")
+    row("duplicates absorbed", result["duplicatesAbsorbed"])
+    row("altered messages, not believed", result["disbelieved"])
+    row("receipts recovered by reconciliation", result["rescuedByReconciliation"])
+    row("sent again by a person", sum(result["sentAgainByPerson"].values()))
+    if result["acksTraced"]:
+        row("acks seen by strace, without a sync before",
+            f"{result['acksTraced']}, {result['acksBeforeSync']}")
+    row("recovery after the last fault, s", result["recoverySeconds"])
+    for name in ("lost", "twice", "stuck"):
+        row(f"**{name}**", result[name])
+    row("other problems", result["wrong"] + result["findings"])
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="deploy/campaign", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=None, help="of faults (default 10)")
+    parser.add_argument("--seed", type=int, default=None, help="of the plan (default: random)")
+    parser.add_argument("--documents", type=int, default=None, help="default: 700 per minute")
+    parser.add_argument("--short", action="store_true",
+                        help="about 2 minutes: every crash point in turn, and some of the rest")
+    parser.add_argument("--cluster", action="store_true", help="three brokers, quorum queues")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--keep", action="store_true", help="keep the folder in any case")
+    parser.add_argument("--work", default=None, help="where the folder is made (default: TMPDIR)")
+    parser.add_argument("--program", required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.minutes = options.minutes or (1.5 if options.short else 10)
+    options.documents = options.documents or int(options.minutes * 700)
+    if options.seed is None:
+        options.seed = int.from_bytes(os.urandom(3), "big")
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: sys.exit(130))
+    campaign = Campaign(options)
+    keep = options.keep
+    try:
+        status = campaign.run()
+        keep = keep or status != 0
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit:
+        raise
+    except BaseException:
+        keep = True
+        print(f"campaign: broke; kept: {campaign.folder}", flush=True)
+        raise
+    finally:
+        campaign.close(keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

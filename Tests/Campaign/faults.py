@@ -1,0 +1,447 @@
+"""The seeded plan of faults. Each lane runs its own faults one after another; the lanes run at the
+same time, so that the broker may die while a node is frozen and a line is cut."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker import VHOST, Broker, Cluster
+from journal import Journal
+from meddler import Meddler
+from node import Arm, Node
+from proxy import DOWN, UP
+
+CRASH_POINTS = [
+    "issue.before-commit", "issue.after-commit", "intake.before-commit", "intake.after-commit",
+    "judge.before-commit", "judge.after-commit", "settle.before-commit", "settle.after-commit",
+    "assemble.before-commit", "assemble.after-commit", "content.before-sync",
+    "content.before-rename", "content.after-rename", "spool.before-sync", "spool.after-sync",
+    "publish.before", "publish.after", "confirm.after", "ack.before", "ack.after"]
+NODE_POINTS = [point for point in CRASH_POINTS if not point.startswith("issue.")]
+RARE = ("assemble.", "content.", "spool.")  # passed only by large files
+
+
+@dataclass
+class Pace:
+    """Seconds between the faults of a lane: (least, most)."""
+
+    nodes: tuple[float, float]
+    network: tuple[float, float]
+    broker: tuple[float, float]
+    messages: tuple[float, float]
+
+
+LONG = Pace((1, 6), (1, 6), (10, 35), (2, 8))
+SHORT = Pace((0, 0), (3, 8), (15, 25), (2, 5))
+
+
+class Faults:
+    def __init__(self, nodes: list[Node], broker: Broker, meddler: Meddler, journal: Journal,
+                 seed: int, pace: Pace, systematic: bool) -> None:
+        self.nodes, self.broker, self.meddler, self.journal = nodes, broker, meddler, journal
+        self.seed, self.pace, self.systematic = seed, pace, systematic
+        self.stop = threading.Event()
+        self.lock = threading.Lock()
+        self.turn: dict[str, int] = dict.fromkeys(NODE_POINTS, 0)
+        self.disk_node: Node | None = None
+        self.definitions = Path()
+        self.threads: list[threading.Thread] = []
+        self.last_fault = time.monotonic()
+
+    # Running
+
+    def start(self) -> None:
+        lanes: dict[str, tuple[tuple[float, float], list[tuple[int, str, Callable[..., bool]]]]] = {
+            "network": (self.pace.network, [
+                (4, "net: cut one connection", self.cut_one),
+                (2, "net: cut all connections", self.cut_all),
+                (4, "net: cut at a random byte", self.cut_after),
+                (3, "net: black hole", self.black_hole),
+                (3, "net: publishes and acks held, then cut", self.hold_up),
+                (3, "net: confirms and deliveries held, then cut", self.hold_down),
+                (2, "net: slow line", self.slow_line)]),
+            "broker": (self.pace.broker, [
+                (4, "broker: kill -9", self.broker_kill),
+                (2, "broker: graceful restart", self.broker_restart),
+                (2, "broker: frozen", self.broker_freeze),
+                (2, "broker: memory alarm", self.memory_alarm),
+                (1, "broker: disk alarm", self.disk_alarm),
+                (3, "broker: connection closed by operator", self.close_connection),
+                (2, "broker: queue full", self.queue_full),
+                (1, "broker: permission withdrawn", self.permission)]),
+            "messages": (self.pace.messages, [
+                (4, "message: document again", self.again_document),
+                (4, "message: status again", self.again_status),
+                (3, "message: manifest altered", self.alter_manifest),
+                (2, "message: piece altered", self.alter_piece),
+                (2, "message: status altered", self.alter_status),
+                (4, "message: reordered", self.reorder)]),
+        }
+        if isinstance(self.broker, Cluster):
+            lanes["broker"][1].append((8, "cluster: leader kill -9", self.leader_kill))
+        elif not self.systematic:
+            lanes["broker"][1].append((2, "broker: restored from an old backup", self.restore))
+        if not self.systematic:
+            lanes["broker"][1].append((2, "broker: queue deleted", self.queue_deleted))
+        if self.systematic:
+            for node in self.nodes:
+                node.armer = self.next_arm
+                self._thread(f"crash {node.unit}", self._crash_lane, node)
+        else:
+            lanes["nodes"] = lanes["more nodes"] = (self.pace.nodes, [
+                (5, "node: kill -9", self.node_kill),
+                (3, "node: SIGTERM", self.node_term),
+                (3, "node: SIGSTOP", self.node_freeze),
+                (9, "node: crash point", self.node_crash_point)])
+            if self.nodes[0].shim:
+                lanes["nodes"][1].append((2, "node: clock step", self.clock_step))
+            if self.disk_node:
+                lanes["nodes"][1].append((1, "node: disk full", self.disk_full))
+        for name, (pace, kinds) in lanes.items():
+            self._thread(name, self._lane, name, pace, kinds)
+
+    def _thread(self, name: str, body: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=body, args=arguments, name=name, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _lane(self, name: str, pace: tuple[float, float],
+              kinds: list[tuple[int, str, Callable[..., bool]]]) -> None:
+        rng = random.Random(f"{self.seed}/{name}")
+        bag: list[tuple[int, str, Callable[..., bool]]] = []
+        while not self.stop.wait(rng.uniform(*pace)):
+            if not bag:  # every kind in its share, in a random order: rare kinds come too
+                bag = [kind for kind in kinds for _ in range(kind[0])]
+                rng.shuffle(bag)
+            _, kind, fault = bag.pop()
+            try:
+                if fault(rng):
+                    self.journal.fault(kind)
+                    self.last_fault = time.monotonic()
+            except Exception as error:  # the broker may be down: this fault did not happen
+                self.journal.write("skipped", fault=kind, error=str(error)[:300])
+                self.journal.note("faults that could not be made (broker down)")
+
+    def finish(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        self.last_fault = time.monotonic()
+
+    def heal(self) -> None:
+        """Undo whatever is left."""
+        for node in self.nodes:
+            node.armer = node.next_arm = None
+            node.proxy.heal()
+            node.set_clock(0)
+            if node.arm:
+                node.kill()
+        self.broker.start_all()
+
+    def _pause(self, seconds: float) -> None:
+        self.stop.wait(seconds)
+
+    def _node(self, rng: random.Random) -> Node:
+        return rng.choice(self.nodes)
+
+    # Crash points, systematically
+
+    def next_arm(self) -> Arm | None:
+        """The point that was killed least often, with another pass each time."""
+        if self.stop.is_set():
+            return None
+        with self.lock:
+            # On its way counts half, so that the four nodes take different points.
+            point = min(self.turn, key=lambda p: (
+                self.journal.crash_hits[p] + 0.5 * self._armed(p), self.turn[p]))
+            self.turn[point] += 1
+            tries = self.turn[point]
+        return point, 1 + (tries * 7 % 3 if point.startswith(RARE) else tries * 7 % 5)
+
+    def _armed(self, point: str) -> int:
+        return sum(1 for n in self.nodes if n.is_running and n.arm and n.arm[0] == point)
+
+    def _crash_lane(self, node: Node) -> None:
+        """A node that does not come to its point in time is killed, and takes the next."""
+        seen: tuple[int, float] = (-1, 0.0)
+        while not self.stop.wait(0.05):
+            if node.restarts != seen[0]:
+                seen = (node.restarts, time.monotonic())
+            elif time.monotonic() - seen[1] > 6 and node.arm:
+                node.kill()
+                seen = (node.restarts, time.monotonic())
+
+    # Nodes
+
+    def node_kill(self, rng: random.Random) -> bool:
+        return self._node(rng).kill(rest=rng.uniform(0, 3))
+
+    def node_term(self, rng: random.Random) -> bool:
+        return self._node(rng).terminate(rest=rng.uniform(0, 2))
+
+    def node_freeze(self, rng: random.Random) -> bool:
+        return self._node(rng).freeze(rng.uniform(0.5, 5))
+
+    def node_crash_point(self, rng: random.Random) -> bool:
+        node = self._node(rng)
+        with self.lock:
+            point = min(rng.sample(NODE_POINTS, 6), key=lambda p: self.turn[p])
+            self.turn[point] += 1
+        restarts = node.restarts
+        if not node.kill(arm=(point, rng.choice([1, 1, 2, 3, 5, 9]))):
+            return False
+        deadline = time.monotonic() + (25 if point.startswith(RARE) else 8)
+        while time.monotonic() < deadline and not self.stop.is_set():
+            if node.restarts >= restarts + 2:
+                return False  # the node's supervisor has counted it
+            time.sleep(0.05)
+        node.kill()  # not passed in time; an ordinary kill then
+        return False
+
+    def clock_step(self, rng: random.Random) -> bool:
+        """The clock jumps while the node runs, and is set right again some seconds later."""
+        node = self._node(rng)
+        node.set_clock(rng.choice([-3600, -3600, -300, -5, 60, 300]))
+        self._pause(rng.uniform(2, 8))
+        node.set_clock(0)
+        return True
+
+    def disk_full(self, rng: random.Random) -> bool:
+        node = self.disk_node
+        assert node
+        node.is_disk_full = True
+        filler = node.folder / "filler"
+        try:
+            with open(filler, "wb", buffering=0) as file:
+                size = 0
+                for step in (64 << 20, 1 << 20, 4096):  # until not one more page fits
+                    with contextlib.suppress(OSError):
+                        while True:
+                            os.posix_fallocate(file.fileno(), size, step)
+                            size += step
+            self._pause(rng.uniform(2, 8))
+        finally:
+            filler.unlink(missing_ok=True)
+            time.sleep(1.5)  # who failed on a full disk may say so a moment later
+            node.is_disk_full = False
+        return True
+
+    # Network
+
+    def cut_one(self, rng: random.Random) -> bool:
+        return self._node(rng).proxy.cut_one(rng) > 0
+
+    def cut_all(self, rng: random.Random) -> bool:
+        return sum(node.proxy.cut_all() for node in self.nodes) > 0
+
+    def cut_after(self, rng: random.Random) -> bool:
+        node = self._node(rng)
+        return node.proxy.cut_after(rng, rng.choice([300, 5_000, 100_000, 1_500_000])) > 0
+
+    def _held(self, rng: random.Random, *directions: str, seconds: float, cut: bool) -> bool:
+        node = self._node(rng)
+        node.proxy.hold(*directions)
+        try:
+            self._pause(seconds)
+            if cut:
+                node.proxy.cut_all()
+        finally:
+            node.proxy.heal()
+        return True
+
+    def black_hole(self, rng: random.Random) -> bool:
+        """Now and then longer than the watchdog (20 s) and two heartbeats (30 s)."""
+        seconds = rng.uniform(36, 45) if rng.random() < 0.1 and not self.systematic \
+            else rng.uniform(1, 8)
+        return self._held(rng, UP, DOWN, seconds=seconds, cut=False)
+
+    def hold_up(self, rng: random.Random) -> bool:
+        return self._held(rng, UP, seconds=rng.uniform(0.2, 4), cut=True)
+
+    def hold_down(self, rng: random.Random) -> bool:
+        return self._held(rng, DOWN, seconds=rng.uniform(0.2, 4), cut=True)
+
+    def slow_line(self, rng: random.Random) -> bool:
+        node = self._node(rng)
+        node.proxy.delay = rng.uniform(0.02, 0.3)
+        try:
+            self._pause(rng.uniform(2, 10))
+        finally:
+            node.proxy.delay = 0.0
+        return True
+
+    # Broker
+
+    def _member(self, rng: random.Random) -> int:
+        return rng.randrange(len(self.broker.members))
+
+    def broker_kill(self, rng: random.Random) -> bool:
+        return self._kill_member(rng, self._member(rng))
+
+    def _kill_member(self, rng: random.Random, member: int) -> bool:
+        try:
+            self.broker.kill(member)
+            self._pause(rng.uniform(0, 3))
+        finally:
+            self.broker.start(member)
+        return True
+
+    def leader_kill(self, rng: random.Random) -> bool:
+        """The broker that leads the quorum queue of a random unit."""
+        queue = f"congvan.{rng.choice(['ordinary', 'express'])}.{self._node(rng).unit}"
+        return self._kill_member(rng, self.broker.leader(queue))
+
+    def broker_restart(self, rng: random.Random) -> bool:
+        member = self._member(rng)
+        try:
+            self.broker.stop(member)
+        finally:
+            self.broker.start(member)
+        return True
+
+    def broker_freeze(self, rng: random.Random) -> bool:
+        self.broker.freeze(self._member(rng), rng.uniform(0.5, 6))
+        return True
+
+    def memory_alarm(self, rng: random.Random) -> bool:
+        try:
+            self.broker.ctl("set_vm_memory_high_watermark", "0.00001")
+            self._pause(rng.uniform(2, 8))
+        finally:
+            self.broker.ctl("set_vm_memory_high_watermark", "0.4")
+        return True
+
+    def disk_alarm(self, rng: random.Random) -> bool:
+        try:
+            self.broker.ctl("set_disk_free_limit", "100TB")
+            self._pause(rng.uniform(2, 8))
+        finally:
+            self.broker.ctl("set_disk_free_limit", "50MB")
+        return True
+
+    def close_connection(self, rng: random.Random) -> bool:
+        connections = self.broker.api("GET", "/api/connections?columns=name,user")
+        ours = [c["name"] for c in connections if c.get("user") in {n.unit for n in self.nodes}]
+        if not ours:
+            return False
+        name = urllib.parse.quote(rng.choice(ours), safe="")
+        self.broker.api("DELETE", f"/api/connections/{name}")
+        return True
+
+    def queue_full(self, rng: random.Random) -> bool:
+        """One unit's queues take almost nothing for a moment: nacks for its senders."""
+        unit = self._node(rng).unit
+        path = f"/api/policies/{VHOST}/campaign-full"
+        try:
+            self.broker.api("PUT", path, {
+                "pattern": f"^congvan\\.(ordinary|express)\\.{unit}$", "apply-to": "queues",
+                "priority": 9, "definition": {"max-length": 1, "overflow": "reject-publish"}})
+            self._pause(rng.uniform(1, 4))
+        finally:
+            self._repeat(lambda: self.broker.api("DELETE", path))
+        return True
+
+    def queue_deleted(self, rng: random.Random) -> bool:
+        """With all that is in it; the operator provisions it again some seconds later."""
+        queue = f"congvan.{rng.choice(['ordinary', 'express'])}.{self._node(rng).unit}"
+        self.broker.api("DELETE", f"/api/queues/{VHOST}/{queue}")
+        try:
+            self._pause(rng.uniform(0, 4))
+        finally:
+            definitions = json.loads(self.definitions.read_text())
+            self._repeat(lambda: self.broker.api("POST", "/api/definitions", definitions))
+        return True
+
+    def restore(self, rng: random.Random) -> bool:
+        """Every second time: all that the broker knew since the backup is gone, and what was
+        acknowledged since then comes again."""
+        data = self.broker.members[0] / "data"
+        saved = self.broker.folder.parent / "broker-backup"
+        is_restore = saved.exists()
+        self.broker.stop(0)
+        try:
+            if is_restore:
+                shutil.rmtree(data)
+                saved.rename(data)
+            else:
+                shutil.copytree(data, saved)
+        finally:
+            self.broker.start(0)
+        return is_restore
+
+    def permission(self, rng: random.Random) -> bool:
+        """The right to write is withdrawn and given back: deliveries end `suspended`. The lines are
+        closed, because the broker keeps a permission in mind as long as a channel is open."""
+        node = self._node(rng)
+        path = f"/api/permissions/{VHOST}/{node.unit}"
+        rights = self.broker.api("GET", path)
+        rights = {key: rights[key] for key in ("configure", "write", "read")}
+        try:
+            self.broker.api("PUT", path, rights | {"write": "^$"})
+            node.proxy.cut_all()
+            self._pause(rng.uniform(2, 6))
+        finally:
+            self._repeat(lambda: self.broker.api("PUT", path, rights))
+        return True
+
+    @staticmethod
+    def _repeat(action: Callable[[], object]) -> None:
+        for attempt in range(10):
+            try:
+                action()
+                return
+            except RuntimeError:
+                if attempt == 9:
+                    raise
+                time.sleep(1)
+
+    # Messages
+
+    def again_document(self, rng: random.Random) -> bool:
+        messages = self.meddler.document(rng, self._node(rng))
+        if messages:
+            self.meddler.publish(messages * rng.choice([1, 1, 2, 3]))
+        return bool(messages)
+
+    def again_status(self, rng: random.Random) -> bool:
+        messages = self.meddler.statuses(rng, self._node(rng), rng.choice([1, 3, 10]))
+        if messages:
+            self.meddler.publish(messages * rng.choice([1, 2]))
+        return bool(messages)
+
+    def alter_manifest(self, rng: random.Random) -> bool:
+        messages = self.meddler.document(rng, self._node(rng))[-1:]
+        if messages:
+            self.meddler.publish([self.meddler.alter(rng, messages[0])])
+        return bool(messages)
+
+    def alter_piece(self, rng: random.Random) -> bool:
+        messages = self.meddler.document(rng, self._node(rng), large=rng.random() < 0.5)[:-1]
+        if messages:
+            self.meddler.publish([self.meddler.alter(rng, rng.choice(messages))])
+        return bool(messages)
+
+    def alter_status(self, rng: random.Random) -> bool:
+        messages = self.meddler.statuses(rng, self._node(rng), 1)
+        if messages:
+            self.meddler.publish([self.meddler.alter(rng, messages[0])])
+        return bool(messages)
+
+    def reorder(self, rng: random.Random) -> bool:
+        """Manifests before their pieces, pieces backwards, several documents mixed."""
+        node = self._node(rng)
+        messages = [m for _ in range(rng.choice([1, 2, 4])) for m in
+                    self.meddler.document(rng, node, large=rng.random() < 0.3)]
+        rng.shuffle(messages)
+        messages.sort(key=lambda m: m.type != "congvan.document")
+        if messages:
+            self.meddler.publish(messages)
+        return bool(messages)

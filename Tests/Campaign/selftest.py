@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""Does the checker see what it is there to see? Takes the folder of a campaign that was kept
+(--keep), damages copies of its databases in one way each, and expects the checker to say so."""
+
+import json
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from check import Checker, Verdict
+from journal import Journal
+from meddler import Forgery
+from node import Node
+from traffic import Document
+
+UNITS = ["LDLD-TINH", "CDCT-HUYEN", "CDCS-MAY", "CDCS-DET"]
+
+
+class StillNode(Node):
+    """A node that is only looked at."""
+
+    def __init__(self, unit: str, folder: Path, journal: Journal) -> None:
+        self.unit, self.folder, self.journal = unit, folder, journal
+
+    def run_cli(self, *arguments: str) -> str:
+        return '{"signature": "hợp lệ", "state": "accepted"}'
+
+
+def damage(world: Path, unit: str, *statements: str) -> None:
+    database = sqlite3.connect(world / unit / "congvan.db")
+    database.execute("PRAGMA foreign_keys = OFF")
+    for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        database.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        assert database.execute(statement).rowcount != 0, statement
+    database.commit()
+    database.close()
+
+
+SOME = "(SELECT max(key) FROM document WHERE direction = 'incoming')"
+SENT = "(SELECT max(key) FROM delivery WHERE state = 'delivered')"
+MAY = "CDCS-MAY"
+DAMAGES: list[tuple[str, str, Callable[[Path], None]]] = [
+    ("the receiver lost an accepted document", "lost", lambda w: damage(
+        w, MAY, f"DELETE FROM received WHERE document = {SOME}",
+        f"DELETE FROM document WHERE key = {SOME}")),
+    ("the sender lost an issued document", "lost", lambda w: damage(
+        w, MAY, "DELETE FROM document WHERE key = (SELECT max(document) FROM delivery)")),
+    ("a delivery without its receipt", "wrong", lambda w: damage(
+        w, MAY, "DELETE FROM status WHERE direction = 'received' AND code = '01' AND document = "
+        f"(SELECT document FROM delivery WHERE key = {SENT})")),
+    ("a document waits for ever", "stuck", lambda w: damage(
+        w, MAY, f"UPDATE delivery SET state = 'published' WHERE key = {SENT}")),
+    ("delivered, and the receiver refused", "lost", lambda w: damage(
+        w, MAY, f"UPDATE received SET state = 'quarantined', outcome = 'X' WHERE document = {SOME}")),
+    ("the same document under two ids", "twice", lambda w: damage(
+        w, MAY, "UPDATE document SET subject = (SELECT subject FROM document WHERE direction = "
+        f"'incoming' AND sender = (SELECT sender FROM document WHERE key = {SOME}) ORDER BY key "
+        f"LIMIT 1) WHERE key = {SOME}")),
+    ("altered content", "wrong", lambda w: damage(
+        w, MAY, "UPDATE blob SET content = zeroblob(size) WHERE rowid = (SELECT max(rowid) FROM "
+        "blob WHERE content IS NOT NULL)")),
+    ("altered manifest", "wrong", lambda w: damage(
+        w, MAY, f"UPDATE document SET signed = signed || x'00' WHERE key = {SOME}")),
+    ("an illegal step in a history", "wrong", lambda w: damage(
+        w, MAY, "UPDATE history SET toState = 'expired' WHERE key = (SELECT max(key) FROM history "
+        "WHERE subject = 'received' AND toState = 'accepted')")),
+    ("a receipt that was never sent", "stuck", lambda w: damage(
+        w, MAY, "UPDATE notice SET state = 'queued' WHERE key = (SELECT max(key) FROM notice)")),
+    ("an honest message disbelieved", "wrong", lambda w: damage(
+        w, MAY, "UPDATE received SET state = 'quarantined', outcome = 'SIGNATURE-UNTRUSTED' WHERE "
+        "key = (SELECT max(key) FROM received WHERE document IS NULL AND state = 'accepted')")),
+    ("content without a row", "leftovers", lambda w: damage(
+        w, MAY, "DELETE FROM blob WHERE rowid = (SELECT max(rowid) FROM blob WHERE content IS "
+        "NULL)")),
+]
+
+
+def check(world: Path, folder: Path, journal: Journal) -> Verdict:
+    documents = [Document(**json.loads(line)) for line in open(folder / "ledger.jsonl")]
+    for document in documents:
+        document.files = [(name, size, digest) for name, size, digest in document.files]
+    forgeries = {Forgery(*f) for f in json.loads((folder / "forgeries.json").read_text())}
+    nodes: list[Node] = [StillNode(unit, world / unit, journal) for unit in UNITS]
+    return Checker(nodes, documents, forgeries, journal, folder / "province/ca/ca.pem", 1).run()
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    failed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        journal = Journal(Path(scratch))
+        clean = check(folder / "province", folder, journal)
+        print(f"as it was: {'clean' if clean.is_clean else 'NOT CLEAN'}")
+        failed += not clean.is_clean
+        for name, member, act in DAMAGES:
+            world = Path(scratch) / "world"
+            shutil.copytree(folder / "province" / MAY, world / MAY)
+            for unit in UNITS:
+                if unit != MAY:
+                    (world / unit).symlink_to((folder / "province" / unit).resolve())
+            act(world)
+            found = getattr(check(world, folder, journal), member)
+            before = getattr(clean, member)
+            seen = (found > before) if isinstance(found, int) else len(found) > len(before)
+            print(f"{'seen' if seen else 'NOT SEEN'}: {name}: "
+                  f"{found if isinstance(found, int) else found[:1]}")
+            failed += not seen
+            shutil.rmtree(world)
+        journal.close()
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The stream of documents: clerks that issue documents with `congvan send`, some of whom lose their
+process half way, and the ledger of what they were told."""
+
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from journal import Journal
+from node import Arm, Node
+
+CLI_POINTS = ["issue.before-commit", "issue.after-commit"]
+CLI_CONTENT_POINTS = ["content.before-sync", "content.before-rename", "content.after-rename"]
+
+
+@dataclass
+class Document:
+    """What a clerk wanted, and what became of it. `id` is None when nothing was issued."""
+
+    subject: str
+    sender: str
+    recipients: list[str]
+    files: list[tuple[str, int, str]] = field(default_factory=list)  # name, size, digest
+    urgent: bool = False
+    id: str | None = None
+    outcome: str = ""
+    at: float = 0.0
+
+
+@dataclass
+class Mix:
+    """Shares of the sizes: (share, smallest, largest)."""
+
+    sizes: list[tuple[float, int, int]]
+    crash_share: float  # of the sends that lose their process
+    fan_out: float  # chance of each further recipient
+
+
+LONG = Mix([(0.70, 1_000, 8_000), (0.20, 8_000, 100_000), (0.08, 100_000, 400_000),
+            (0.012, 400_000, 1_040_000), (0.008, 1_100_000, 6_000_000)], 0.01, 0.25)
+SHORT = Mix([(0.45, 1_000, 8_000), (0.20, 8_000, 100_000), (0.10, 100_000, 300_000),
+             (0.13, 300_000, 1_040_000), (0.12, 1_100_000, 2_600_000)], 0.25, 0.25)
+
+
+class Traffic:
+    """Several clerks at once, at `rate` documents a second together, until `limit` or `stop`."""
+
+    def __init__(self, nodes: list[Node], journal: Journal, scratch: Path, seed: int, mix: Mix,
+                 rate: float, limit: int, clerks: int = 4) -> None:
+        self.nodes, self.journal, self.scratch, self.mix = nodes, journal, scratch, mix
+        self.rate, self.limit = rate, limit
+        self.rng = random.Random(f"{seed}/traffic")
+        self.pool = self.rng.randbytes(8_000_000)
+        self.lock = threading.Lock()
+        self.stop = threading.Event()
+        self.documents: list[Document] = []
+        self.planned = 0
+        self.begun = 0.0
+        self.ledger = open(scratch / "ledger.jsonl", "a", encoding="utf-8")
+        self.threads = [threading.Thread(target=self._clerk, args=(n,), daemon=True)
+                        for n in range(clerks)]
+
+    def start(self) -> None:
+        self.begun = time.monotonic()
+        for thread in self.threads:
+            thread.start()
+
+    def finish(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        self.ledger.close()
+
+    # Planning
+
+    def _next(self) -> tuple[int, random.Random] | None:
+        with self.lock:
+            if self.stop.is_set() or self.planned >= self.limit:
+                return None
+            self.planned += 1
+            return self.planned, random.Random(self.rng.getrandbits(64))
+
+    def _clerk(self, number: int) -> None:
+        folder = self.scratch / f"clerk-{number}"
+        folder.mkdir()
+        while (item := self._next()) is not None:
+            count, rng = item
+            wait = self.begun + count / self.rate - time.monotonic()
+            if wait > 0 and self.stop.wait(wait):
+                return
+            try:
+                self._issue(count, rng, folder)
+            except Exception as error:  # a clerk that breaks would hide the rest
+                self.journal.finding(f"the clerk's desk broke: {error!r}")
+
+    def _content(self, rng: random.Random, count: int) -> bytes:
+        point = rng.random()
+        for share, low, high in self.mix.sizes:
+            if point < share:
+                break
+            point -= share
+        size = rng.randint(low, high)
+        start = rng.randrange(len(self.pool) - size)
+        head = f"%PDF-1.7\n% {count} {rng.getrandbits(64)}\n".encode()
+        return head + self.pool[start:start + size]
+
+    def _issue(self, count: int, rng: random.Random, folder: Path) -> None:
+        nodes = self.nodes
+        sender = nodes[0] if rng.random() < 0.4 else rng.choice(nodes[1:])
+        others = [n.unit for n in nodes if n is not sender]
+        rng.shuffle(others)
+        recipients = others[:1] + [u for u in others[1:] if rng.random() < self.mix.fan_out]
+        document = Document(f"Chiến dịch {count}", sender.unit, recipients, at=time.time())
+        paths: list[str] = []
+        for part in range(2 if rng.random() < 0.1 else 1):
+            path = folder / f"van-ban-{count}-{part}.pdf"
+            content = self._content(rng, count)
+            path.write_bytes(content)
+            paths.append(str(path))
+            document.files.append((path.name, len(content), sha256(content).hexdigest()))
+        arguments = ["send", *paths, "--to", *recipients, "--number", f"{count}/CV-CD", "--date",
+                     "2026-11-20", "--type", "Công văn", "--subject", document.subject]
+        if rng.random() < 0.15:
+            document.urgent = True
+            arguments += ["--urgency", rng.choice(["khẩn", "thượng-khẩn", "hỏa-tốc"])]
+        self._send(sender, document, arguments, rng)
+        for name in paths:
+            Path(name).unlink()
+        with self.lock:
+            self.documents.append(document)
+            self.ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
+            self.ledger.flush()
+
+    # Sending
+
+    def _send(self, node: Node, document: Document, arguments: list[str], rng: random.Random
+              ) -> None:
+        arm: Arm | None = None
+        kill_after: float | None = None
+        if rng.random() < self.mix.crash_share:
+            points = CLI_POINTS + (CLI_CONTENT_POINTS if document.files[0][1] > 262_144 else [])
+            if rng.random() < 0.75:
+                arm = (rng.choice(points), 1)
+            else:
+                kill_after = rng.random() * 0.04
+        process = node.cli(*arguments, arm=arm)
+        if kill_after is not None:
+            time.sleep(kill_after)
+            process.kill()
+        try:
+            out, error = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, error = process.communicate()
+            self.journal.finding(f"congvan send hung for 120 s: {document.subject}")
+        code = process.returncode
+        if code == 0:
+            document.id, document.outcome = out.strip(), "issued"
+            return
+        found = node.rows("SELECT id FROM document WHERE direction = 'outgoing' AND subject = ?",
+                          document.subject)
+        document.id = found[0]["id"] if found else None
+        document.outcome = "process died, issued" if found else "process died, nothing issued"
+        if code == -signal.SIGKILL and (arm or kill_after is not None):
+            if arm:
+                self.journal.crash(arm[0], hit=True)
+                self.journal.fault("send: crash point", point=arm[0])
+                should = arm[0] == "issue.after-commit"
+                if bool(found) != should:
+                    self.journal.finding(
+                        f"send killed at {arm[0]}: issued {len(found)}: {document.subject}")
+            else:
+                self.journal.fault("send: kill -9")
+        elif node.is_disk_full:
+            document.outcome = f"disk full: {error.strip()[:120]}"
+            self.journal.note("sends refused while the disk was full")
+            if found:
+                self.journal.finding(f"send failed and issued all the same: {document.subject}")
+        else:
+            self.journal.finding(f"congvan send ended with {code}: {error.strip()[:300]}")
