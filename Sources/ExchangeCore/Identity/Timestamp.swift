@@ -26,17 +26,25 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
       Self.number(bytes[17..<19], below: 60)
     else { return nil }
     var rest = bytes[19...]
-    let hasFraction = rest.first == UInt8(ascii: ".")
-    if hasFraction {
+    var fraction: Int64 = 0
+    if rest.first == UInt8(ascii: ".") {
       let digits = rest.dropFirst().prefix { (48...57).contains($0) }
       guard (1...9).contains(digits.count) else { return nil }
       rest = rest.dropFirst(digits.count + 1)
+      // Six digits are microseconds; what is finer is cut off.
+      for place in 0..<6 {
+        let index = digits.startIndex + place
+        fraction = 10 * fraction + (index < digits.endIndex ? Int64(digits[index]) - 48 : 0)
+      }
     }
     guard Self.isZone(rest) else { return nil }
-    let style = Date.ISO8601FormatStyle(
-      timeZoneSeparator: .colon, includingFractionalSeconds: hasFraction)
-    guard let date = try? style.parse(text), date.timeIntervalSince1970 >= 0 else { return nil }
-    self.init(date)
+    // Whole seconds only: a Double cannot hold the fraction exactly.
+    let whole =
+      String(decoding: bytes[..<19], as: UTF8.self) + String(decoding: rest, as: UTF8.self)
+    guard let date = try? Date.ISO8601FormatStyle(timeZoneSeparator: .colon).parse(whole),
+      date.timeIntervalSince1970 >= 0
+    else { return nil }
+    self.init(microseconds: Int64(date.timeIntervalSince1970) * 1_000_000 + fraction)
   }
 
   private static func number(_ digits: ArraySlice<UInt8>, below limit: Int) -> Bool {
@@ -72,8 +80,10 @@ package struct Timestamp: Hashable, Sendable, Comparable, Codable, CustomStringC
 
   /// `2018-07-04T01:00:00.123Z`: milliseconds, always UTC.
   package var iso8601: String {
-    date.formatted(
-      Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    let (seconds, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+    let whole = Date(timeIntervalSince1970: Double(seconds)).formatted(Date.ISO8601FormatStyle())
+    let digits = String(max(0, rest) / 1000)
+    return whole.dropLast() + "." + String(repeating: "0", count: 3 - digits.count) + digits + "Z"
   }
 
   /// `2018-07-04 08:00:00` in Asia/Ho_Chi_Minh, for people.
