@@ -39,7 +39,7 @@ class Pace:
     messages: tuple[float, float]
 
 
-LONG = Pace((1, 6), (1, 6), (10, 35), (2, 8))
+LONG = Pace((1, 6), (1, 6), (5, 20), (2, 8))
 SHORT = Pace((0, 0), (3, 8), (15, 25), (2, 5))
 
 

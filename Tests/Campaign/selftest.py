@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import fsync_order
 from check import Checker, Verdict
 from journal import Journal
 from meddler import Forgery
@@ -88,11 +89,25 @@ def check(world: Path, folder: Path, journal: Journal) -> Verdict:
     return Checker(nodes, documents, forgeries, journal, folder / "province/ca/ca.pem", 1).run()
 
 
+def order_is_seen(scratch: Path) -> bool:
+    """An acknowledgement before the sync of its own thread, among others that are in order."""
+    path = "".join(f"\\x{ord(c):02x}" for c in "/n/congvan.db-wal")
+    ack = 'sendto(9<x>, "\\x01\\x00\\x01\\x00\\x00\\x00\\x0d\\x00\\x3c\\x00\\x50", 21) = 21'
+    sync = f"fdatasync(7<{path}>) = 0"
+    file = scratch / "strace.txt"
+    file.write_text("\n".join(["1 " + sync, "1 " + ack, "2 " + sync, "1 " + ack, "2 " + ack]))
+    found = fsync_order.judge(file)
+    return (found.acks, found.syncs, found.unsynced) == (3, 2, 1)
+
+
 def main() -> int:
     folder = Path(sys.argv[1])
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
         journal = Journal(Path(scratch))
+        if not order_is_seen(Path(scratch)):
+            print("NOT SEEN: an acknowledgement before its sync")
+            failed += 1
         clean = check(folder / "province", folder, journal)
         print(f"as it was: {'clean' if clean.is_clean else 'NOT CLEAN'}")
         failed += not clean.is_clean

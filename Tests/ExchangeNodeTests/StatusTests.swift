@@ -68,6 +68,17 @@ import Testing
     #expect(try node.deliveries().first?.status == code)
   }
 
+  /// Found by the fault campaign (seed 201): our clock jumped back an hour, and a repeated receipt that
+  /// had been believed ended in quarantine.
+  @Test func aBelievedReceiptIsNotDisbelievedByALaterClock() throws {
+    let receipt = try status("01")
+    try take(receipt)
+    node.clock.advance(by: .seconds(-3600))
+    try take(receipt)
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try state == .delivered)
+  }
+
   @Test(arguments: ["00", "07", "13", "15", "16", "99"])
   func otherCodesAreKeptAndChangeNothing(_ code: String) throws {
     try take(try status(code))

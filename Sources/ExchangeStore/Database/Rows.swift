@@ -174,14 +174,16 @@ extension Database {
       [because, time.microseconds, sender.rawValue, id.rawValue])
   }
 
-  /// A message that was judged before came again: it is judged as if it had arrived now.
+  /// A message that was judged before came again: it is judged as if it had arrived now. What was
+  /// believed keeps its first arrival, so that a clock that is wrong today does not disbelieve it.
   func judgeAnew(
     _ key: Int64, from state: IncomingState, document: Int64?, body: Data?, at time: Timestamp
   ) throws {
     try run(
       """
       UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
-        receivedAt = ?, updatedAt = ?2 WHERE key = ?
+        receivedAt = CASE WHEN state = 'accepted' THEN receivedAt ELSE ?2 END, updatedAt = ?2
+      WHERE key = ?3
       """, [body, time.microseconds, key])
     try record(
       "received", key, document: document, from: state.rawValue, to: "received", at: time,
