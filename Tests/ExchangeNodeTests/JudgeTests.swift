@@ -114,6 +114,12 @@ import Testing
       $1["attachments"] = [$0.attachment("setup.exe", size: $0.content.count)]
     },
     .changed("secrecy", .dieu5) { $1["secrecyMark"] = "Mật" },
+    Case("secrecy under another unit's signature", .dieu5) { hostile in
+      [
+        hostile.message(
+          body: try hostile.document(signedBy: Province.gamma) { $0["secrecyMark"] = "Mật" })
+      ]
+    },
     Case("altered attachment", .attachmentAltered) { hostile in
       hostile.pieces(pdf("khác"), digest: hostile.digest)
         + [hostile.message(body: try hostile.document())]

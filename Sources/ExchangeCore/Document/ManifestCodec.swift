@@ -17,6 +17,13 @@ package enum ManifestCodec {
     return manifest
   }
 
+  /// True when the text declares a secrecy mark, whatever else may be wrong with it.
+  package static func declaresSecrecy(_ bytes: Data) -> Bool {
+    struct Marked: Decodable { var secrecyMark: String }
+    let marked = try? WireJSON.decode(Marked.self, from: bytes)
+    return marked.map { $0.secrecyMark != "Thường" } ?? false
+  }
+
   /// The digests that a manifest names, however many other rules it breaks: what has to go when
   /// the manifest is refused under Điều 5.
   package static func namedDigests(_ bytes: Data) -> [SHA256Digest] {

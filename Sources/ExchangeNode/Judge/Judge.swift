@@ -98,6 +98,10 @@ package final class Judge: Sendable {
     let content: Data
     let signers: [SignerIdentity]
     switch context.verifier.verify(message.body, from: sender, arrivedAt: message.receivedAt) {
+    case .invalid(_, _, let content?) where ManifestCodec.declaresSecrecy(content):
+      return try refuse(
+        .dieu5, "a secrecy mark is declared", content: content,
+        discard: ManifestCodec.namedDigests(content))
     case .invalid(let problem, let detail, let content):
       return try refuse(OutcomeCode(problem), detail, content: content)
     case .valid(let verified, let identities):

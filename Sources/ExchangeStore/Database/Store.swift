@@ -33,6 +33,8 @@ package final class Store: Sendable {
       pool = try DatabasePool(path: path, configuration: configuration)
       try pool.writeWithoutTransaction { database in
         try database.execute(sql: "PRAGMA synchronous = FULL")
+        // What Điều 5 forbids to keep is overwritten, not only unlinked.
+        try database.execute(sql: "PRAGMA secure_delete = ON")
         // 32 MiB: a burst's WAL is truncated again instead of staying for ever.
         try database.execute(sql: "PRAGMA journal_size_limit = 33554432")
         guard try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2,
