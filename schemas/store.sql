@@ -17,6 +17,8 @@ CREATE TABLE blob (
   sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32),
   size INTEGER NOT NULL CHECK (size > 0),
   content BLOB CHECK (content IS NULL OR length(content) = size),
+  -- The unit whose pieces brought it; NULL for content of this unit.
+  sender TEXT,
   createdAt INTEGER NOT NULL
 ) STRICT;
 
@@ -43,6 +45,13 @@ CREATE TABLE document (
 ) STRICT;
 
 CREATE INDEX document_id ON document (id);
+
+CREATE TABLE frozenAhead (
+  sender TEXT NOT NULL,
+  id TEXT NOT NULL,
+  because TEXT NOT NULL CHECK (because IN ('recalled', 'replaced')),
+  PRIMARY KEY (sender, id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE attachment (
   document INTEGER NOT NULL REFERENCES document (key),

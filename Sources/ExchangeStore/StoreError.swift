@@ -35,7 +35,8 @@ package enum StoreErrorCode: String, FailureCode {
     case .contentMissing: "Restore the blobs folder from the backup that belongs to the database."
     case .illegalTransition: "Look at the current state with: congvan show ID"
     case .notFound: "List what there is with: congvan outbox, congvan inbox"
-    case .ambiguous: "Give more characters of the id."
+    case .ambiguous:
+      "Give more characters of the id, or the id as it is shown by congvan outbox or inbox."
     }
   }
 }

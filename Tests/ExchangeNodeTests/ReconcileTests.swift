@@ -143,4 +143,58 @@ import Testing
         ids: [id.rawValue], filter: DeliveryFilter(), reason: "thử", dryRun: false
       ).first?.refusal != nil)
   }
+
+  @Test func aLostRefusalByAPersonIsAskedForToo() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    _ = try beta.office.refuse(id.rawValue, reason: "gửi nhầm")
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    broker.loseEverything()
+    #expect(try states(alpha) == [.delivered])
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, beta], through: broker)
+    #expect(try states(alpha) == [.refused])
+    #expect(try beta.answers() == ["01", "02 REFUSED-BY-PERSON"])
+  }
+
+  /// The receiver did not know the sender yet, answered nothing and kept nothing of the pieces.
+  @Test func whatWasQuarantinedWithoutAnAnswerIsSentAgain() throws {
+    let narrow = try TestNode(
+      Province.beta, clock: alpha.clock, directory: try Directory(units: []))
+    try alpha.send(size: 3_000_000, to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    for lane in Lane.allCases {
+      while try broker.deliver(.init(beta.id, lane), into: narrow.intake) > 0 {}
+    }
+    try narrow.settle()
+    #expect(try narrow.answers() == [])
+    #expect(try narrow.verdicts().allSatisfy { $0 == "quarantined SENDER-UNKNOWN" })
+    // What it would answer once it knows the sender: not here, so send it again.
+    let now = alpha.clock.now
+    let tally = Tally(
+      id: RecordID(at: now), from: alpha.organ, to: beta.id, timestamp: now,
+      entries: try alpha.store.tallyEntries(for: beta.id, since: now))
+    let (missing, owed) = try narrow.store.compare(tally, from: alpha.id)
+    #expect(missing == tally.entries.map(\.documentId))
+    #expect(missing.count == 1)
+    #expect(owed == [])
+  }
+
+  @Test func aSuspendedStatusIsTriedAgainTheNextDay() throws {
+    try alpha.send(to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    while try broker.deliver(.init(beta.id, .ordinary), into: beta.intake) > 0 {}
+    try beta.settle()
+    let work = try #require(
+      try beta.store.dueNotices(limit: 1, excluding: [], now: beta.clock.now).first)
+    try beta.store.settle(
+      deliveries: [],
+      notices: [(work.key, .suspend(code: "BROKER-REFUSED-403", reason: "thử"))],
+      at: beta.clock.now)
+    #expect(try !steward(beta).step())
+    alpha.clock.advance(by: .seconds(86_401))
+    #expect(try steward(beta).step())
+    try exchange([alpha, beta], through: broker)
+    #expect(try states(alpha) == [.delivered])
+  }
 }

@@ -189,7 +189,8 @@ import Testing
     try store.files.keeping {
       let stored = try store.files.ingest(content)
       start.finish()
-      try store.store(messages: [], pieces: [.whole(stored)], at: test.clock.now)
+      try store.store(
+        messages: [], pieces: [.whole(stored, from: TestStore.beta)], at: test.clock.now)
     }
     try await sweeping.value
     #expect(try store.content(TestStore.hash(content), offset: 0, count: 10) == content.prefix(10))

@@ -35,6 +35,8 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
       // The receiver lost it and said so in its answer to a tally.
       (.delivered, .queued),
       (.refused, .queued), (.refused, .delivered),
+      // Taken back while its last message was on its way: a signed answer is the truth.
+      (.cancelled, .delivered), (.cancelled, .refused),
       (.expired, .queued), (.expired, .delivered), (.expired, .refused):
       true
     default: false

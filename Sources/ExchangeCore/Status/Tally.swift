@@ -8,16 +8,16 @@ package struct Tally: Sendable, Hashable {
     package var sequence: Int64
     package var documentId: RecordID
     package var manifestSha256: SHA256Digest
-    /// The sender has a receipt; false asks for the stored statuses again.
-    package var receipt: Bool
+    /// How many statuses of the receiver about it the sender has; a difference asks for them again.
+    package var statuses: Int
 
     package init(
-      sequence: Int64, documentId: RecordID, manifestSha256: SHA256Digest, receipt: Bool
+      sequence: Int64, documentId: RecordID, manifestSha256: SHA256Digest, statuses: Int
     ) {
       self.sequence = sequence
       self.documentId = documentId
       self.manifestSha256 = manifestSha256
-      self.receipt = receipt
+      self.statuses = statuses
     }
   }
 
@@ -106,8 +106,8 @@ package enum TallyCodec {
     guard (1...maximumEntries).contains(tally.entries.count) else {
       throw DocumentError(.tooLarge, "entries: 1 to \(maximumEntries) are allowed")
     }
-    guard tally.entries.allSatisfy({ $0.sequence > 0 }) else {
-      throw DocumentError(.text, "entries.sequence: begins at 1")
+    guard tally.entries.allSatisfy({ $0.sequence > 0 && $0.statuses >= 0 }) else {
+      throw DocumentError(.text, "entries: sequence begins at 1, statuses at 0")
     }
   }
 

@@ -49,18 +49,19 @@ package final class Intake: DeliverySink {
   package func store(_ batch: [InboundMessage]) throws {
     var messages: [ReceivedMessage] = []
     var pieces: [ReceivedPiece] = []
+    var hasKnown = false
     try store.files.requireSpace(limits.freeBytes)
     try store.files.keeping {
       for message in batch {
         switch try sort(message) {
         case .message(let received): messages.append(received)
         case .piece(let piece): pieces.append(piece)
-        case .known: continue
+        case .known: hasKnown = true
         }
       }
       try store.store(messages: messages, pieces: pieces, at: clock.now)
     }
-    events.stored(hasMessages: !messages.isEmpty, hasPieces: !pieces.isEmpty)
+    events.stored(hasMessages: !messages.isEmpty, hasPieces: hasKnown || !pieces.isEmpty)
   }
 
   package func connectionChanged(_ state: LinkState) { events.connectionChanged(state) }
@@ -101,7 +102,7 @@ package final class Intake: DeliverySink {
       guard hashing.sha256(body) == address.sha256 else {
         return .piece(.spoiled(sender: sender, sha256: address.sha256))
       }
-      return .piece(.whole(try store.files.ingest(body, digest: address.sha256)))
+      return .piece(.whole(try store.files.ingest(body, digest: address.sha256), from: sender))
     }
     guard try store.hasRoom(for: address, from: sender, limit: limits.pendingBytes) else {
       return .message(received(message, .tooLarge, "too many unfinished transfers of “\(sender)”"))

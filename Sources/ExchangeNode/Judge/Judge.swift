@@ -32,10 +32,22 @@ package final class Judge: Sendable {
   /// Judges rows in one transaction. Returns how many go on waiting as they did before.
   private func judge(_ rows: [UnjudgedMessage]) throws -> Int {
     guard !rows.isEmpty else { return 0 }
-    let judgements = try rows.map(judge)
-    try context.store.apply(judgements, at: context.clock.now)
-    for (row, judgement) in zip(rows, judgements) { note(judgement, row) }
-    return zip(rows, judgements).count { $0.document != nil && $1.isWaiting }
+    var judged: [(row: UnjudgedMessage, judgement: Judgement)] = []
+    for row in rows {
+      do {
+        judged.append((row, try judge(row)))
+      } catch {
+        // One message that cannot be judged (an unreadable file, a key that cannot sign) stays as it
+        // is and does not keep the others from being judged.
+        log.error(
+          "a message cannot be judged",
+          metadata: ["message": "\(row.messageID)", "error": "\(error)"])
+      }
+    }
+    try context.store.apply(judged.map(\.judgement), at: context.clock.now)
+    for item in judged { note(item.judgement, item.row) }
+    return rows.count - judged.count
+      + judged.count { $0.row.document != nil && $0.judgement.isWaiting }
   }
 
   /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large
@@ -144,7 +156,9 @@ package final class Judge: Sendable {
       if let detail = try formatBreach(manifest) {
         return try refuse(.attachmentFormat, detail, content: content)
       }
-    } catch let error as StoreError where error.kind == .contentMissing {
+    } catch let error as StoreError
+      where [.contentMissing, .fileSystem].contains(error.kind)
+    {
       // A damaged blob folder must not stop the judge: the document waits, and the log says why.
       log.error("content is missing", metadata: ["reason": "\(error.reason)"])
       return (.wait(manifest, digest, isArrived: true), evidence)

@@ -10,6 +10,9 @@ extension Judge {
   func judgeStatus(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
     try opened(message, from: sender, decode: StatusCodec.decode, organ: \.from.organId) {
       status, evidence in
+      guard isThisUnit(status.to) else {
+        return quarantine(.notAddressed, "to: is “\(status.to)”")
+      }
       if let delivery = try context.store.delivery(
         of: status.documentID, issuedBy: context.unit.organId, to: sender)
       {
@@ -29,6 +32,10 @@ extension Judge {
         }
         return (.status(status, about: document.key, effect: nil), evidence)
       }
+      if status.code == .takeBack {
+        // It came before its document, which is frozen when it comes.
+        return (.status(status, about: nil, effect: nil), evidence)
+      }
       return quarantine(
         .statusUnmatched, "document \(status.documentID) was never sent to “\(sender)”")
     }
@@ -37,7 +44,7 @@ extension Judge {
   func judgeTally(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
     try opened(message, from: sender, decode: TallyCodec.decodeTally, organ: \.from.organId) {
       tally, evidence in
-      guard tally.to == context.unit.organId else {
+      guard isThisUnit(tally.to) else {
         return quarantine(.notAddressed, "to: is “\(tally.to)”")
       }
       let (missing, owed) = try context.store.compare(tally, from: sender)
@@ -55,11 +62,18 @@ extension Judge {
   func judgeTallyAnswer(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
     try opened(message, from: sender, decode: TallyCodec.decodeAnswer, organ: \.from.organId) {
       answer, evidence in
-      guard answer.to == context.unit.organId else {
+      guard isThisUnit(answer.to) else {
         return quarantine(.notAddressed, "to: is “\(answer.to)”")
       }
       return (.tallyAnswer(answer, from: sender), evidence)
     }
+  }
+
+  /// True for this unit's identifier and its aliases.
+  private func isThisUnit(_ id: UnitID) -> Bool {
+    id == context.unit.organId
+      || context.directory.current.unit(id)?.id
+        == context.directory.current.unit(context.unit.organId)?.id
   }
 
   private func quarantine(_ outcome: OutcomeCode, _ detail: String) -> Decided {

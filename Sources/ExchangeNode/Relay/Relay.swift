@@ -227,7 +227,9 @@ package final class Relay: PublishSource {
       let envelope: Envelope
       do {
         (envelope, body) = try message(step.step, of: active.work)
-      } catch let error as StoreError where [.contentMissing, .fileSystem].contains(error.kind) {
+      } catch let error as StoreError
+        where [.contentMissing, .fileSystem, .notFound].contains(error.kind)
+      {
         // One file that cannot be read must not hold up everybody else.
         active.fail(.refused(code: 0, text: error.reason))
         state.deliveries[key] = active
@@ -250,6 +252,10 @@ package final class Relay: PublishSource {
   {
     switch step {
     case .manifest:
+      // Taken back or expired since it was claimed: without its manifest it stays unknown there.
+      guard try store.isUnderWay(delivery: work.key) else {
+        throw StoreError(.notFound, "the delivery has ended meanwhile")
+      }
       return (
         Envelope(type: MessageKind.document.rawValue, messageID: work.documentID.rawValue),
         try store.signedManifest(document: work.document)

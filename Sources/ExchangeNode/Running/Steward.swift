@@ -36,12 +36,17 @@ package struct Steward: Sendable {
     if expired > 0 {
       log.warning("deliveries expired without a receipt", metadata: ["count": "\(expired)"])
     }
+    let notices = try context.store.retryNotices(
+      suspendedBefore: now.advanced(by: .zero - policy.interval), at: now)
+    if notices > 0 {
+      log.warning("suspended statuses are tried again", metadata: ["count": "\(notices)"])
+    }
     let due = try context.store.unitsWithoutTally(
       since: now.advanced(by: .zero - policy.interval),
       window: now.advanced(by: .zero - policy.window))
     for unit in due { try tally(unit) }
     try context.store.checkpoint()
-    return !due.isEmpty
+    return !due.isEmpty || notices > 0
   }
 
   /// Sends `unit` a tally of what went to it. False when there is nothing to tally.

@@ -37,7 +37,7 @@ package struct ReceivedMessage: Sendable {
 /// A piece of an attachment.
 package enum ReceivedPiece: Sendable {
   /// A whole attachment in one piece, with the right digest.
-  case whole(StoredContent)
+  case whole(StoredContent, from: UnitID)
   /// One of several, with its bytes.
   case part(sender: UnitID, address: PieceAddress, body: Data)
   /// A whole attachment in one piece that does not have its digest.
@@ -130,8 +130,11 @@ extension Store {
   package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
     try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
       if isIntact {
-        try database.insert(.file(transfer.sha256, size: transfer.size), at: time)
+        try database.insert(
+          .file(transfer.sha256, size: transfer.size), from: transfer.sender, at: time)
         try database.run("DELETE FROM spoiled WHERE sha256 = ?", [transfer.sha256.bytes])
+        // The content is here: nobody else's pieces of it are awaited any more.
+        try database.run("DELETE FROM transfer WHERE sha256 = ?", [transfer.sha256.bytes])
       } else {
         try database.spoil(transfer.sender, transfer.sha256, at: time)
       }
@@ -151,7 +154,7 @@ package struct CompleteTransfer: Sendable {
 extension Database {
   fileprivate func store(_ piece: ReceivedPiece, at time: Timestamp) throws {
     switch piece {
-    case .whole(let content): try insert(content, at: time)
+    case .whole(let content, let sender): try insert(content, from: sender, at: time)
     case .spoiled(let sender, let sha256): try spoil(sender, sha256, at: time)
     case .part(let sender, let address, _):
       guard try !hasBlob(address.sha256) else { return }

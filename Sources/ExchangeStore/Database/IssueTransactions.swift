@@ -29,13 +29,16 @@ extension Store {
   package func issue(_ documents: [IssuedDocument], at time: Timestamp, by actor: Actor) throws {
     try write((.issueBeforeCommit, .issueAfterCommit)) { database in
       for document in documents {
-        for content in document.contents { try database.insert(content, at: time) }
+        for content in document.contents { try database.insert(content, from: nil, at: time) }
         let key = try database.insertDocument(
           direction: "outgoing", sender: document.manifest.from.organId.rawValue,
           manifest: document.manifest, digest: document.digest, signed: document.signed, at: time)
         for replaced in document.manifest.replaces {
           try database.freeze(
             document: replaced, of: document.manifest.from.organId, because: "replaced", at: time)
+          try database.cancelUnsent(
+            replaced, of: document.manifest.from.organId, cause: "replaced", detail: nil,
+            at: time, by: actor)
         }
         for organ in document.manifest.to {
           try database.run(
@@ -80,19 +83,9 @@ extension Store {
       else { throw StoreError(.notFound, "document \(key)") }
       try database.freeze(
         document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled", at: time)
-      for delivery in try database.all(
-        """
-        SELECT key, state FROM delivery
-        WHERE document = ? AND state IN ('queued', 'retrying', 'suspended')
-        """, [key])
-      {
-        try database.run(
-          "UPDATE delivery SET state = 'cancelled', nextAt = NULL, updatedAt = ? WHERE key = ?",
-          [time.microseconds, delivery["key"] as Int64])
-        try database.record(
-          "delivery", delivery["key"], document: key, from: delivery["state"], to: "cancelled",
-          at: time, by: actor, cause: "recalled", detail: reason)
-      }
+      try database.cancelUnsent(
+        try row.recordID("id"), of: try row.unit("sender"), cause: "recalled", detail: reason,
+        at: time, by: actor)
       for status in statements {
         try database.enqueueStatus(
           status.statement, signed: status.signed, document: key, received: nil,

@@ -112,6 +112,13 @@ extension Database {
       document = try insertDocument(
         direction: "incoming", sender: row["sender"], manifest: manifest, digest: digest,
         signed: row["body"], at: time)
+      let ahead = try one(
+        "DELETE FROM frozenAhead WHERE sender = ? AND id = ? RETURNING because",
+        [row["sender"] as String, manifest.documentID.rawValue])
+      if let because: String = ahead?["because"] {
+        try freeze(
+          document: manifest.documentID, of: try row.unit("sender"), because: because, at: time)
+      }
       return true
     }
     /// The body is kept in the document from here on.
@@ -137,7 +144,7 @@ extension Database {
       try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
       for replaced in manifest.replaces {
         try freeze(
-          document: replaced, of: manifest.from.organId, because: "replaced", at: time)
+          document: replaced, of: try row.unit("sender"), because: "replaced", at: time)
       }
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
@@ -188,9 +195,9 @@ extension Database {
       try record(
         "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
         by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
-      if inserted != nil, effect == nil, about != nil, statement.code == .takeBack {
+      if inserted != nil, effect == nil, statement.code == .takeBack {
         try freeze(
-          document: statement.documentID, of: statement.from.organId, because: "recalled", at: time)
+          document: statement.documentID, of: try row.unit("sender"), because: "recalled", at: time)
       }
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
@@ -223,23 +230,32 @@ extension Database {
   }
 
   /// True when the unit has said the opposite since, by its own clock: statuses may arrive in any
-  /// order. What a program refused is one damaged copy, so only a person's refusal outweighs a proof
-  /// of arrival.
+  /// order. What a program refused is one damaged copy: it never outweighs a proof of arrival, only a
+  /// person's refusal does.
   private func isOvertaken(_ statement: StatusStatement, about document: Int64) throws -> Bool {
+    let isByPerson =
+      OutcomeCode.refusedByPerson.rawValue == statement.reasonCode
+      ?? OutcomeCode.refusedByPerson
+      .rawValue
+    let later = "(status.at, status.key) > (this.at, this.key)"
     let opposite =
-      statement.code.provesArrival
-      ? "status.code = '02' AND coalesce(status.reasonCode, 'REFUSED-BY-PERSON') = 'REFUSED-BY-PERSON'"
-      : "status.code IN ('01', '03', '04', '05', '06')"
+      if statement.code.provesArrival {
+        later + " AND status.code = '02'"
+          + " AND coalesce(status.reasonCode, 'REFUSED-BY-PERSON') = 'REFUSED-BY-PERSON'"
+      } else {
+        (isByPerson ? later + " AND " : "") + "status.code IN ('01', '03', '04', '05', '06')"
+      }
     return try one(
       """
       SELECT 1 FROM status JOIN status this ON this.fromUnit = status.fromUnit AND this.id = ?
       WHERE status.document = ? AND status.direction = 'received' AND status.fromUnit = ?
-        AND (status.at, status.key) > (this.at, this.key) AND \(opposite)
+        AND \(opposite)
       """,
       [statement.statusID.rawValue, document, statement.from.organId.rawValue]) != nil
   }
 
-  /// Removes the rows of a content unless a document names it, and the sender's transfer of it.
+  /// Removes the rows of a content that this sender brought, unless a document names it, and the
+  /// sender's transfer of it. What another unit brought is not the sender's to remove.
   private func removeUnused(_ digest: SHA256Digest, from sender: UnitID) throws
     -> DiscardedContent
   {
@@ -248,9 +264,9 @@ extension Database {
       [digest.bytes, sender.rawValue])
     try run(
       """
-      DELETE FROM blob WHERE sha256 = ?1
+      DELETE FROM blob WHERE sha256 = ?1 AND sender = ?2
         AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
-      """, [digest.bytes])
+      """, [digest.bytes, sender.rawValue])
     return DiscardedContent(digest: digest, sender: sender, spooled: transfer?["size"])
   }
 

@@ -42,9 +42,12 @@ extension Store {
     try read { database in
       try database.all(
         """
-        SELECT d.sequence, document.id, document.manifestSha256, d.state FROM delivery d
+        SELECT d.sequence, document.id, document.manifestSha256,
+          (SELECT count(*) FROM status WHERE status.document = d.document
+            AND direction = 'received' AND fromUnit = d.recipient) AS statuses
+        FROM delivery d
         JOIN document ON document.key = d.document
-        WHERE d.recipient = ?1 AND (d.state = 'published'
+        WHERE d.recipient = ?1 AND document.frozen IS NULL AND (d.state = 'published'
           OR (d.state IN ('delivered', 'refused') AND d.updatedAt >= ?2))
         ORDER BY d.state = 'published' DESC, d.sequence LIMIT ?3
         """, [unit.rawValue, since.microseconds, TallyCodec.maximumEntries]
@@ -52,7 +55,7 @@ extension Store {
         Tally.Entry(
           sequence: row["sequence"], documentId: try row.recordID("id"),
           manifestSha256: try row.digest("manifestSha256"),
-          receipt: row["state"] != "published")
+          statuses: row["statuses"])
       }
     }
   }
@@ -102,10 +105,18 @@ extension Store {
           "SELECT key, state FROM received WHERE sender = ? AND messageID = ?",
           [sender.rawValue, entry.documentId.rawValue])
         let states = try rows.map { try $0.incomingState("state") }
-        if states.allSatisfy({ $0 == .incomplete }) {
+        let keys: [Int64] = rows.map { $0["key"] }
+        let given = try keys.reduce(0) { sum, key in
+          let count = try database.one(
+            "SELECT count(*) AS n FROM status WHERE received = ? AND direction = 'sent'", [key])
+          return sum + (count?["n"] as Int? ?? 0)
+        }
+        let isHere = states.contains { [.received, .verified, .accepted, .discarded].contains($0) }
+        if !isHere, given == 0 {
+          // Not here, not whole, or refused without an answer that the sender could have.
           missing.append(entry.documentId)
-        } else if !entry.receipt {
-          owed += rows.map { $0["key"] }
+        } else if given != entry.statuses {
+          owed += keys
         }
       }
       return (missing, owed)
@@ -129,6 +140,25 @@ extension Store {
           lastTally: row.optionalTime("at"), answeredAt: row.optionalTime("answeredAt"),
           missing: row["missing"])
       }
+    }
+  }
+
+  /// Gives suspended notices another chance: a status that a person gave must not stay behind
+  /// because the broker refused it once. Returns how many.
+  package func retryNotices(suspendedBefore before: Timestamp, at time: Timestamp) throws -> Int {
+    let hasAny = try read { database in
+      try database.one(
+        "SELECT 1 FROM notice WHERE state = 'suspended' AND updatedAt < ? LIMIT 1",
+        [before.microseconds]) != nil
+    }
+    guard hasAny else { return 0 }
+    return try write { database in
+      try database.run(
+        """
+        UPDATE notice SET state = 'queued', failures = 0, failingFor = 0, failedAt = NULL,
+          updatedAt = ? WHERE state = 'suspended' AND updatedAt < ?
+        """, [time.microseconds, before.microseconds])
+      return database.changesCount
     }
   }
 
@@ -226,7 +256,7 @@ extension Database {
           SELECT d.key, d.document, d.state FROM delivery d
           JOIN document ON document.key = d.document
           WHERE document.id = ? AND document.direction = 'outgoing' AND d.recipient = ?
-            AND d.state IN ('published', 'delivered')
+            AND document.frozen IS NULL AND d.state IN ('published', 'delivered')
           """, [id.rawValue, sender.rawValue])
       else { continue }
       let key: Int64 = row["key"]

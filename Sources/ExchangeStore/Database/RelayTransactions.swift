@@ -111,6 +111,14 @@ extension Store {
     }
   }
 
+  /// True while a delivery may go on: it was not taken back, expired or answered meanwhile.
+  package func isUnderWay(delivery key: Int64) throws -> Bool {
+    try read { database in
+      try database.one(
+        "SELECT 1 FROM delivery WHERE key = ? AND state IN ('queued', 'retrying')", [key]) != nil
+    }
+  }
+
   /// Bytes of a stored content.
   package func content(_ digest: SHA256Digest, offset: Int64, count: Int) throws -> Data {
     let inline: Data?? = try read { database in

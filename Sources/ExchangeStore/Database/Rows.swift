@@ -80,11 +80,17 @@ extension Database {
       [at.microseconds, subject, key, document, from, to, actor.name, cause, detail])
   }
 
-  func insert(_ content: StoredContent, at time: Timestamp) throws {
+  /// `sender` is the unit whose pieces brought it, nil for content of this unit.
+  func insert(_ content: StoredContent, from sender: UnitID?, at time: Timestamp) throws {
     let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
     try run(
-      "INSERT INTO blob (sha256, size, content, createdAt) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-      [content.sha256.bytes, content.size, bytes, time.microseconds])
+      """
+      INSERT INTO blob (sha256, size, content, sender, createdAt) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO NOTHING
+      """,
+      [
+        content.sha256.bytes, content.size, bytes, sender?.rawValue, time.microseconds,
+      ])
   }
 
   func hasBlob(_ digest: SHA256Digest) throws -> Bool {
@@ -166,12 +172,41 @@ extension Database {
       ])
   }
 
-  /// Marks a document as taken back or replaced. The first mark stays.
+  /// Marks a document as taken back or replaced; the first mark stays. A document that is not here
+  /// yet is marked when it comes.
   func freeze(document id: RecordID, of sender: UnitID, because: String, at time: Timestamp) throws
   {
     try run(
       "UPDATE document SET frozen = ?, frozenAt = ? WHERE sender = ? AND id = ? AND frozen IS NULL",
       [because, time.microseconds, sender.rawValue, id.rawValue])
+    guard changesCount == 0 else { return }
+    try run(
+      """
+      INSERT INTO frozenAhead (sender, id, because) SELECT ?1, ?2, ?3
+      WHERE NOT EXISTS (SELECT 1 FROM document WHERE sender = ?1 AND id = ?2)
+      ON CONFLICT DO NOTHING
+      """, [sender.rawValue, id.rawValue, because])
+  }
+
+  /// Cancels what is left to send of a document of ours.
+  func cancelUnsent(
+    _ id: RecordID, of unit: UnitID, cause: String, detail: String?, at time: Timestamp,
+    by actor: Actor
+  ) throws {
+    let rows = try all(
+      """
+      SELECT d.key, d.document, d.state FROM delivery d JOIN document ON document.key = d.document
+      WHERE document.id = ? AND document.sender = ?
+        AND d.state IN ('queued', 'retrying', 'suspended')
+      """, [id.rawValue, unit.rawValue])
+    for row in rows {
+      try run(
+        "UPDATE delivery SET state = 'cancelled', nextAt = NULL, updatedAt = ? WHERE key = ?",
+        [time.microseconds, row["key"] as Int64])
+      try record(
+        "delivery", row["key"], document: row["document"], from: row["state"], to: "cancelled",
+        at: time, by: actor, cause: cause, detail: detail)
+    }
   }
 
   /// A message that was judged before came again: it is judged as if it had arrived now. What was

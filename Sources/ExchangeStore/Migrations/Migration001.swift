@@ -34,6 +34,7 @@ enum Migration001 {
       ('outgoing', 'suspended', 'delivered'), ('outgoing', 'suspended', 'refused'),
       ('outgoing', 'delivered', 'refused'), ('outgoing', 'delivered', 'queued'),
       ('outgoing', 'refused', 'queued'), ('outgoing', 'refused', 'delivered'),
+      ('outgoing', 'cancelled', 'delivered'), ('outgoing', 'cancelled', 'refused'),
       ('outgoing', 'expired', 'queued'), ('outgoing', 'expired', 'delivered'),
       ('outgoing', 'expired', 'refused'),
       ('incoming', 'received', 'verified'), ('incoming', 'received', 'incomplete'),
@@ -50,6 +51,8 @@ enum Migration001 {
       sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32),
       size INTEGER NOT NULL CHECK (size > 0),
       content BLOB CHECK (content IS NULL OR length(content) = size),
+      -- The unit whose pieces brought it; NULL for content of this unit.
+      sender TEXT,
       createdAt INTEGER NOT NULL
     ) STRICT;
 
@@ -75,6 +78,14 @@ enum Migration001 {
       UNIQUE (sender, id)
     ) STRICT;
     CREATE INDEX document_id ON document (id);
+
+    -- A take-back or replacement that came before the document it is about.
+    CREATE TABLE frozenAhead (
+      sender TEXT NOT NULL,
+      id TEXT NOT NULL,
+      because TEXT NOT NULL CHECK (because IN ('recalled', 'replaced')),
+      PRIMARY KEY (sender, id)
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE attachment (
       document INTEGER NOT NULL REFERENCES document (key),

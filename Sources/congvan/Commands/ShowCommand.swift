@@ -16,7 +16,7 @@ struct ShowCommand: ParsableCommand {
   func run() throws {
     let assembly = try folder.assembly()
     let store = try assembly.store()
-    let (document, direction) = try store.find(id)
+    let (document, direction) = try store.find(id, preferring: "outgoing")
     var filter = DeliveryFilter()
     filter.documents = [document.id]
     let deliveries = try store.deliveries(filter)
