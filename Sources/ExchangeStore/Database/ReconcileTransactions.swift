@@ -132,6 +132,26 @@ extension Store {
     }
   }
 
+  /// Queues statuses, tallies and answers again that the broker refused for good before `before`: no
+  /// person sees them in a list, and what was wrong (a right, an exchange) may have been repaired.
+  /// Returns how many.
+  package func reviveNotices(suspendedBefore before: Timestamp, at time: Timestamp) throws -> Int {
+    let isDue = try read { database in
+      try database.one(
+        "SELECT 1 FROM notice WHERE state = 'suspended' AND updatedAt <= ? LIMIT 1",
+        [before.microseconds]) != nil
+    }
+    guard isDue else { return 0 }
+    return try write { database in
+      try database.all(
+        """
+        UPDATE notice SET state = 'queued', updatedAt = ?
+        WHERE state = 'suspended' AND updatedAt <= ? RETURNING key
+        """, [time.microseconds, before.microseconds]
+      ).count
+    }
+  }
+
   /// Ends deliveries whose time to live is over. Returns how many.
   package func expire(at time: Timestamp) throws -> Int {
     let isDue = try read { database in
