@@ -148,7 +148,7 @@ class Campaign:
         self.recovery = self.settle() - healed
         journal.say(f"the last movement was {self.recovery:.1f} s after the last fault")
         self.rescued = self.open_work().get("published", 0)
-        self.reconcile()
+        self.reconcile(wait=5)
         self.act_as_person()
         tallies = self.reconcile()
         for node in self.nodes:
@@ -202,14 +202,15 @@ class Campaign:
         time.sleep(1)
         return moved
 
-    def reconcile(self) -> list[str]:
+    def reconcile(self, wait: float = 60) -> list[str]:
         """Every unit sends its tally, as it does by itself once a day; says what then does not
         agree. A receipt or a document that got lost comes again through this."""
         begun = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         for node in self.nodes:
             node.run_cli("reconcile")
         problems: list[str] = []
-        for _ in range(120):
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline:
             time.sleep(0.5)
             problems = []
             for node in self.nodes:
@@ -226,11 +227,16 @@ class Campaign:
         return problems
 
     def act_as_person(self) -> None:
-        """What is suspended or refused is named; a person repairs and sends it again."""
+        """What is suspended or refused is named; a person repairs and sends it again. Receipts that
+        the broker refused go again after an hour or a restart; here an operator restarts."""
         for node in self.nodes:
             for row in node.rows("SELECT state, lastError FROM delivery WHERE state IN "
                                  "('suspended', 'refused', 'expired')"):
                 self.person[f"{row['state']} {row['lastError']}"] += 1
+            refused = node.rows("SELECT lastError FROM notice WHERE state = 'suspended'")
+            self.person.update(f"own notice {row['lastError']}" for row in refused)
+            if refused:
+                node.terminate()
             if json.loads(node.run_cli("deliveries", "--failed", "--json")):
                 node.run_cli("resend", "--failed", "--reason", "chiến dịch: đã sửa")
         if self.person:

@@ -26,8 +26,12 @@ class Order:
 
 
 def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path,
-          documents: int = 60) -> Order:
-    """Sends documents to a receiver that runs under strace. Both nodes are stopped before."""
+          documents: int = 60, distinct: bool = True) -> Order:
+    """Sends documents to a receiver that runs under strace. Both nodes are stopped before.
+
+    Each has content of its own: a batch of nothing but pieces that are stored already has nothing to
+    write, and is rightly acknowledged without a sync.
+    """
     output = scratch / "strace.txt"
     environment = receiver.environment() | {
         "CONGVAN_BROKER_PORT": str(port), "CONGVAN_BROKER_TLS": "false",
@@ -43,6 +47,8 @@ def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path
     sender.begin()
     try:
         for number in range(documents):
+            if distinct:
+                file.write_bytes(b"%PDF-1.7\n" + os.urandom(5000))
             sender.run_cli("send", str(file), "--to", receiver.unit, "--number", f"{number}/CV-FS",
                            "--date", "2026-11-20", "--type", "Công văn", "--subject",
                            f"Thứ tự ghi đĩa {number}", "--urgency", "thường")

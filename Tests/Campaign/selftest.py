@@ -65,7 +65,7 @@ DAMAGES: list[tuple[str, str, Callable[[Path], None]]] = [
         w, MAY, "UPDATE blob SET content = zeroblob(size) WHERE rowid = (SELECT max(rowid) FROM "
         "blob WHERE content IS NOT NULL)")),
     ("altered manifest", "wrong", lambda w: damage(
-        w, MAY, f"UPDATE document SET signed = signed || x'00' WHERE key = {SOME}")),
+        w, MAY, f"UPDATE document SET signed = CAST(signed || x'00' AS BLOB) WHERE key = {SOME}")),
     ("an illegal step in a history", "wrong", lambda w: damage(
         w, MAY, "UPDATE history SET toState = 'expired' WHERE key = (SELECT max(key) FROM history "
         "WHERE subject = 'received' AND toState = 'accepted')")),

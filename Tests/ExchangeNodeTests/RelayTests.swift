@@ -27,6 +27,25 @@ import Testing
 
   private func state() throws -> OutgoingState? { try node.deliveries().first?.state }
 
+  /// Found by the fault campaign (seed 102): a right to write was withdrawn for some seconds, and
+  /// receipts stayed suspended where nobody sees them.
+  @Test func aRefusedReceiptGoesAgainAfterAnHour() throws {
+    let beta = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    try node.intake.store(beta.pieces())
+    try node.intake.store([beta.message(body: try beta.document())])
+    try node.settle()
+    let receipt = try take(10)
+    #expect(receipt.map(\.envelope.kind) == [.status])
+    try answer(receipt, .refused(code: 403, text: "ACCESS_REFUSED"))
+    let steward = Steward(
+      context: node.context, policy: Steward.Policy(), log: Logger(label: "test"))
+    #expect(try !steward.step())
+    #expect(try take(10).isEmpty)
+    node.clock.advance(by: .seconds(3601))
+    #expect(try steward.step())
+    #expect(try take(10).map(\.body) == receipt.map(\.body))
+  }
+
   // MARK: What goes out
 
   @Test func piecesComeBeforeTheManifestAndEveryMessageOnce() throws {

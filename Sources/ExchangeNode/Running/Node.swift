@@ -57,6 +57,8 @@ package final class Node: Sendable {
   package func run(handlesSignals: Bool = true) async throws {
     try context.store.check()
     try context.store.sweepContent()
+    let now = context.clock.now
+    _ = try context.store.reviveNotices(suspendedBefore: now, at: now)
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
     let threads = ThreadsService(stop: stop, workers: workers())
     let group = ServiceGroup(

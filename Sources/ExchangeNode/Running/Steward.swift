@@ -3,7 +3,8 @@ import ExchangeStore
 import Foundation
 package import Logging
 
-/// The node's regular work: ends deliveries whose time is over and reconciles with other units.
+/// The node's regular work: ends deliveries whose time is over, sends again what the broker refused
+/// and no person sees, and reconciles with other units.
 /// Steps are idempotent and cheap when there is nothing to do.
 package struct Steward: Sendable {
   package struct Policy: Sendable, Hashable {
@@ -36,17 +37,17 @@ package struct Steward: Sendable {
     if expired > 0 {
       log.warning("deliveries expired without a receipt", metadata: ["count": "\(expired)"])
     }
-    let notices = try context.store.retryNotices(
-      suspendedBefore: now.advanced(by: .zero - policy.interval), at: now)
-    if notices > 0 {
-      log.warning("suspended statuses are tried again", metadata: ["count": "\(notices)"])
+    let revived = try context.store.reviveNotices(
+      suspendedBefore: now.advanced(by: .zero - Backoff.message.cap), at: now)
+    if revived > 0 {
+      log.warning("statuses that the broker refused go again", metadata: ["count": "\(revived)"])
     }
     let due = try context.store.unitsWithoutTally(
       since: now.advanced(by: .zero - policy.interval),
       window: now.advanced(by: .zero - policy.window))
     for unit in due { try tally(unit) }
     try context.store.checkpoint()
-    return !due.isEmpty || notices > 0
+    return revived > 0 || !due.isEmpty
   }
 
   /// Sends `unit` a tally of what went to it. False when there is nothing to tally.

@@ -143,22 +143,23 @@ extension Store {
     }
   }
 
-  /// Gives suspended notices another chance: a status that a person gave must not stay behind
-  /// because the broker refused it once. Returns how many.
-  package func retryNotices(suspendedBefore before: Timestamp, at time: Timestamp) throws -> Int {
-    let hasAny = try read { database in
+  /// Queues statuses, tallies and answers again that the broker refused for good before `before`: no
+  /// person sees them in a list, and what was wrong (a right, an exchange) may have been repaired.
+  /// Returns how many.
+  package func reviveNotices(suspendedBefore before: Timestamp, at time: Timestamp) throws -> Int {
+    let isDue = try read { database in
       try database.one(
-        "SELECT 1 FROM notice WHERE state = 'suspended' AND updatedAt < ? LIMIT 1",
+        "SELECT 1 FROM notice WHERE state = 'suspended' AND updatedAt <= ? LIMIT 1",
         [before.microseconds]) != nil
     }
-    guard hasAny else { return 0 }
+    guard isDue else { return 0 }
     return try write { database in
-      try database.run(
+      try database.all(
         """
         UPDATE notice SET state = 'queued', failures = 0, failingFor = 0, failedAt = NULL,
-          updatedAt = ? WHERE state = 'suspended' AND updatedAt < ?
-        """, [time.microseconds, before.microseconds])
-      return database.changesCount
+          updatedAt = ? WHERE state = 'suspended' AND updatedAt <= ? RETURNING key
+        """, [time.microseconds, before.microseconds]
+      ).count
     }
   }
 
