@@ -20,7 +20,7 @@ CREATE TABLE blob (
   -- The unit whose pieces brought it; NULL for content of this unit.
   sender TEXT,
   createdAt INTEGER NOT NULL
-) STRICT;
+, isUnnamed INTEGER NOT NULL DEFAULT 0 CHECK (isUnnamed IN (0, 1)), checkedAt INTEGER) STRICT;
 
 CREATE TABLE document (
   key INTEGER PRIMARY KEY,
@@ -87,7 +87,7 @@ CREATE TABLE delivery (
   publishedAt INTEGER,
   finishedAt INTEGER,
   createdAt INTEGER NOT NULL,
-  updatedAt INTEGER NOT NULL,
+  updatedAt INTEGER NOT NULL, warnedAt INTEGER,
   UNIQUE (document, recipient),
   UNIQUE (recipient, sequence),
   CHECK ((state = 'retrying') = (nextAt IS NOT NULL)),
@@ -132,7 +132,7 @@ CREATE TABLE received (
   document INTEGER REFERENCES document (key),
   duplicates INTEGER NOT NULL DEFAULT 0,
   receivedAt INTEGER NOT NULL,
-  updatedAt INTEGER NOT NULL,
+  updatedAt INTEGER NOT NULL, notBefore INTEGER,
   UNIQUE (sender, messageID, bodySha256),
   CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
   CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
@@ -276,3 +276,39 @@ BEGIN SELECT RAISE(ABORT, 'history is never changed'); END;
 
 CREATE TRIGGER history_stays BEFORE DELETE ON history
 BEGIN SELECT RAISE(ABORT, 'history is never deleted'); END;
+
+CREATE INDEX received_kept ON received (sender, size)
+  WHERE state = 'quarantined' AND body IS NOT NULL;
+
+CREATE INDEX blob_unnamed ON blob (sender, createdAt) WHERE isUnnamed = 1;
+
+CREATE TRIGGER attachment_names AFTER INSERT ON attachment
+BEGIN UPDATE blob SET isUnnamed = 0 WHERE sha256 = NEW.sha256 AND isUnnamed = 1; END;
+
+CREATE INDEX blob_checked ON blob (checkedAt) WHERE content IS NULL;
+
+CREATE TABLE secretContent (
+  sender TEXT NOT NULL,
+  sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+  at INTEGER NOT NULL,
+  PRIMARY KEY (sender, sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX delivery_outstanding ON delivery (publishedAt) WHERE state = 'published';
+
+CREATE TABLE resendJob (
+  key INTEGER PRIMARY KEY,
+  actor TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  total INTEGER NOT NULL CHECK (total > 0),
+  queued INTEGER NOT NULL DEFAULT 0,
+  leftAlone INTEGER NOT NULL DEFAULT 0,
+  createdAt INTEGER NOT NULL,
+  finishedAt INTEGER
+) STRICT;
+
+CREATE TABLE resendItem (
+  job INTEGER NOT NULL REFERENCES resendJob (key),
+  delivery INTEGER NOT NULL REFERENCES delivery (key),
+  PRIMARY KEY (job, delivery)
+) STRICT, WITHOUT ROWID;

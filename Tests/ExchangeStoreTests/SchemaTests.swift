@@ -51,6 +51,40 @@ import Testing
     try again.check()
   }
 
+  /// What an earlier version wrote is still there, and gets what the later columns need.
+  @Test func anOlderDatabaseIsUpgraded() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path(Store.fileName)
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration(Migration001.name) { try $0.execute(sql: Migration001.sql) }
+    let old = try DatabasePool(path: path)
+    try migrator.migrate(old)
+    try old.write { database in
+      try database.execute(
+        sql: """
+          INSERT INTO blob (sha256, size, sender, createdAt) VALUES
+            (zeroblob(32), 1, NULL, 7), (x'\(String(repeating: "01", count: 32))', 2, 'CDCS.BETA', 7),
+            (x'\(String(repeating: "02", count: 32))', 3, 'CDCS.BETA', 7);
+          INSERT INTO document (direction, id, sender, manifestSha256, signed, codeNumber,
+              codeSeparator, codeNotation, issuedDate, typeName, subject, urgency, createdAt)
+            VALUES ('incoming', '019a0000-0000-7000-8000-000000000001', 'CDCS.BETA', zeroblob(32),
+              x'00', '1', '/', 'CV', '2026-11-20', 'Công văn', 'Cũ', 0, 7);
+          INSERT INTO attachment VALUES
+            (1, 0, 'a.pdf', 'application/pdf', 2, x'\(String(repeating: "01", count: 32))');
+          """)
+    }
+    try old.close()
+
+    let store = try Store(folder: folder.url.path, hashing: OpenSSLHashing())
+    try store.check()
+    #expect(try store.schemaDump() == TestStore().store.schemaDump())
+    let unnamed = try store.pool.read {
+      try Int.fetchAll($0, sql: "SELECT size FROM blob WHERE isUnnamed = 1")
+    }
+    #expect(unnamed == [3], "content of this unit, and content that a document names, has a name")
+    #expect(try store.documents(idPrefix: "019a0000").map(\.summary.subject) == ["Cũ"])
+  }
+
   // MARK: What cannot be used
 
   @Test func aMissingFolderIsMissing() throws {
