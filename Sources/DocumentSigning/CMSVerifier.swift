@@ -43,6 +43,9 @@ package final class CMSVerifier: SignatureVerifier {
       }
       return .valid(content: attached, signers: signers.map(\.identity))
     } catch {
+      if let time = error.notBefore, let content {
+        return .early(notBefore: time, detail: error.detail, content: content)
+      }
       return .invalid(error.problem, detail: error.detail, content: content)
     }
   }

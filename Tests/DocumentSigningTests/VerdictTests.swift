@@ -124,6 +124,19 @@ import Testing
     }
     #expect(at(-600).problem == nil)
     #expect(at(-601).problem == .signedInFuture)
+    // Up to a day ahead it may be judged later, as of ten minutes before the signing time.
+    for seconds in [601, 86_400] {
+      guard case .early(let time, _, let content) = at(-seconds) else {
+        Issue.record("\(seconds) s ahead: \(at(-seconds))")
+        continue
+      }
+      #expect(time == World.noon.advanced(by: .seconds(-600)))
+      #expect(content == World.content)
+    }
+    guard case .invalid(.signedInFuture, _, _) = at(-86_401) else {
+      Issue.record("more than a day ahead: \(at(-86_401))")
+      return
+    }
   }
 
   @Test func `Dates are judged at the signing time, within the window`() throws {

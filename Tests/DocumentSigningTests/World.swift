@@ -87,13 +87,14 @@ final class World: Sendable {
 extension Verdict {
   /// The problem, nil for a valid one.
   var problem: SignatureProblem? {
+    if case .early = self { return .signedInFuture }
     guard case .invalid(let problem, _, _) = self else { return nil }
     return problem
   }
 
   var content: Data? {
     switch self {
-    case .valid(let content, _): content
+    case .valid(let content, _), .early(_, _, let content): content
     case .invalid(_, _, let content): content
     }
   }

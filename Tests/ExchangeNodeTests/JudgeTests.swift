@@ -62,9 +62,9 @@ import Testing
       [$0.message(body: try $0.document() + Data("thêm".utf8))]
     },
     Case("signed in the future", OutcomeCode(.signedInFuture)) { hostile in
-      hostile.clock.advance(by: .seconds(3600))
+      hostile.clock.advance(by: .seconds(86_401))
       let body = try hostile.document()
-      hostile.clock.advance(by: .seconds(-3600))
+      hostile.clock.advance(by: .seconds(-86_401))
       return [hostile.message(body: body)]
     },
     Case("sender outside the directory", .unknownSender, isAnswered: false) {
@@ -224,6 +224,67 @@ import Testing
     #expect(Set(reached) == Set(OutcomeCode.all))
   }
 
+  /// This machine's clock is an hour slow: nothing is refused, and everything is judged when the
+  /// clock has come there, or at once when it is set right.
+  @Test(arguments: [3000, 3600]) func whatWasSignedAheadWaitsForTheClock(_ seconds: Int) throws {
+    let node = try TestNode(Province.alpha)
+    let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    node.clock.advance(by: .seconds(3600))
+    let messages = try hostile.pieces() + [hostile.message(body: hostile.document())]
+    node.clock.advance(by: .seconds(-3600))
+    try node.intake.store(messages)
+    try node.settle()
+    #expect(try node.verdicts() == ["received"])
+    #expect(try node.answers() == [])
+    #expect(try node.store.openWork(now: node.clock.now).unjudged == 0)
+    // Ten minutes before the signing time it counts as near enough.
+    node.clock.advance(by: .seconds(2999))
+    try node.settle()
+    #expect(try node.verdicts() == ["received"])
+    node.clock.advance(by: .seconds(seconds - 2999))
+    try node.settle()
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["01"])
+    #expect(try node.store.openWork(now: node.clock.now).unjudged == 0)
+  }
+
+  /// Further ahead than a wrong clock explains it is quarantined; a person who has set this machine's
+  /// clock right releases it.
+  @Test func aReleaseCountsAsArrivedNow() throws {
+    let node = try TestNode(Province.alpha)
+    let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    node.clock.advance(by: .seconds(3 * 86_400))
+    let messages = try hostile.pieces() + [hostile.message(body: hostile.document())]
+    node.clock.advance(by: .seconds(-3 * 86_400))
+    try node.intake.store(messages)
+    try node.settle()
+    #expect(try node.verdicts() == ["quarantined SIGNATURE-TIME-IN-FUTURE"])
+    let key = try #require(try node.store.quarantined(limit: 1).first).key
+    func release() throws {
+      try node.store.release(
+        quarantined: key, reason: "đã chỉnh đồng hồ", at: node.clock.now, by: Actor("quản trị"))
+      try node.settle()
+    }
+    try release()
+    #expect(try node.verdicts() == ["quarantined SIGNATURE-TIME-IN-FUTURE"])
+    node.clock.advance(by: .seconds(3 * 86_400))
+    try release()
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["02 SIGNATURE-TIME-IN-FUTURE", "01"])
+  }
+
+  /// A secrecy mark is not kept while the clock is waited for.
+  @Test func aSecrecyMarkDoesNotWait() throws {
+    let node = try TestNode(Province.alpha)
+    let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    node.clock.advance(by: .seconds(3600))
+    let body = try hostile.document { $0["secrecyMark"] = "Mật" }
+    node.clock.advance(by: .seconds(-3600))
+    try node.intake.store([hostile.message(body: body)])
+    try node.settle()
+    #expect(try node.verdicts() == ["quarantined DIEU5"])
+  }
+
   @Test func theUntouchedExampleIsAccepted() throws {
     let node = try TestNode(Province.alpha)
     let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
@@ -240,7 +301,7 @@ extension Hostile {
     let verdict = try Province.shared.get().verifier.verify(
       signed, from: from.organId, arrivedAt: clock.now)
     switch verdict {
-    case .valid(let content, _): return try sign(content)
+    case .valid(let content, _), .early(_, _, let content): return try sign(content)
     case .invalid(_, _, let content): return try sign(content ?? Data())
     }
   }

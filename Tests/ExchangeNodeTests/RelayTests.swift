@@ -115,6 +115,63 @@ import Testing
     #expect(messages.contains { $0.envelope.correlationID == urgent.rawValue })
   }
 
+  /// However many urgent documents and receipts there always are, the others move on: one message of
+  /// eight is theirs, whatever room there is for messages.
+  @Test(arguments: [1, 3, 20]) func whatIsNotUrgentIsNotStarved(_ room: Int) throws {
+    let normal = try node.send("thường", to: other)
+    let urgent = try node.send("khẩn", to: other, urgency: .urgent)
+    let large = try node.send("lớn", size: 3 * Self.piece, to: other)
+    let beta = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    try node.intake.store(beta.pieces())
+    let arrived = beta.message(body: try beta.document())
+    for number in 0..<60 { try node.send("hỏa tốc \(number)", to: other, urgency: .flash) }
+    var (sent, express, ordinary) = (0, 0, 0)
+    var open = 3
+    while sent < 200, open > 0 {
+      // A receipt is always due too: what arrived comes again and again.
+      try node.intake.store([arrived])
+      try node.settle()
+      let messages = try take(room)
+      sent += messages.count
+      express += messages.count { $0.lane == .express && $0.envelope.kind != .status }
+      ordinary += messages.count { $0.lane == .ordinary }
+      try answer(messages)
+      open = try node.store.deliveries(named([normal, urgent, large])).count {
+        $0.state != .published
+      }
+    }
+    #expect(open == 0, "after \(sent) messages")
+    #expect(express > 3 * ordinary, "and the urgent ones go first")
+    let flash = try node.deliveries().filter { ![normal, urgent, large].contains($0.document) }
+    #expect(flash.contains { $0.state == .queued }, "the flood was not over")
+  }
+
+  private func named(_ ids: [RecordID]) -> DeliveryFilter {
+    var filter = DeliveryFilter()
+    filter.documents = ids
+    return filter
+  }
+
+  /// Expired, and sent again by a person while the relay was just letting go of it.
+  @Test func aResendDuringTheDropIsNotSuspended() throws {
+    let id = try node.send(size: 2 * Self.piece, to: other)
+    let pieces = try take(2)
+    #expect(pieces.map(\.envelope.kind) == [.piece, .piece])
+    try node.change(
+      "UPDATE delivery SET state = 'expired', lastError = 'EXPIRED', progress = 0")
+    #expect(try take(1).isEmpty, "its manifest stays here")
+    let results = try node.office.resend(
+      ids: [id.rawValue], filter: DeliveryFilter(), reason: "gửi lại", dryRun: false)
+    #expect(results.map(\.refusal) == [nil])
+    try answer(pieces)
+    #expect(try state() == .queued)
+    let again = try take(10)
+    #expect(again.map(\.envelope.kind) == [.piece, .piece, .document])
+    try answer(again)
+    #expect(try state() == .published)
+    #expect(try node.relay.isIdle())
+  }
+
   // MARK: Answers
 
   @Test func aFailureInTheMiddleResumesThere() throws {

@@ -59,7 +59,8 @@ import Testing
     for count in batches { try store(Array(repeating: test.message("thân"), count: count)) }
     #expect(try test.texts("SELECT state || ' ' || duplicates FROM received") == ["received 99"])
     #expect(try test.texts("SELECT cause FROM history") == ["arrived"])
-    #expect(try test.store.unjudged(limit: 10).map(\.body) == [Data("thân".utf8)])
+    #expect(
+      try test.store.unjudged(limit: 10, now: test.clock.now).map(\.body) == [Data("thân".utf8)])
   }
 
   @Test func anotherBodyOrSenderIsAnotherMessage() throws {
@@ -77,7 +78,7 @@ import Testing
       try test.texts("SELECT state || ' ' || outcome || ' ' || duplicates FROM received") == [
         "quarantined PIECE-MALFORMED 2"
       ])
-    #expect(try test.store.unjudged(limit: 10).isEmpty)
+    #expect(try test.store.unjudged(limit: 10, now: test.clock.now).isEmpty)
     #expect(try test.count("received", "body IS NOT NULL") == 0)
   }
 

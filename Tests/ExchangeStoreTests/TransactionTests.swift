@@ -79,7 +79,7 @@ import Testing
     #expect(try due(2).map(\.key) == flash + urgent)
     #expect(try due(2, excluding: Set(flash)).map(\.key) == urgent + first)
     let express = try test.store.dueDeliveries(
-      limit: 10, atLeast: .urgent, excluding: [], now: now)
+      limit: 10, of: .urgent ... .flash, excluding: [], now: now)
     #expect(express.map(\.key) == flash + urgent)
   }
 

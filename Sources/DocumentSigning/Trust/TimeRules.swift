@@ -10,18 +10,27 @@ package struct TimeRules: Sendable, Hashable {
   package let signingWindow: Duration
   /// How far a sender's clock may run ahead of this machine's.
   package let clockSkew: Duration
+  /// Further ahead than `clockSkew`, up to this: one of the two clocks is wrong, and the message
+  /// waits until this machine's has come near. An honest document is not refused for a clock.
+  package let patience: Duration
 
-  /// Both not negative. The defaults are those of the wire's version 1.
-  package init(signingWindow: Duration = .seconds(45 * 86_400), clockSkew: Duration = .seconds(600))
-  {
+  /// None negative. The defaults are those of the wire's version 1.
+  package init(
+    signingWindow: Duration = .seconds(45 * 86_400), clockSkew: Duration = .seconds(600),
+    patience: Duration = .seconds(86_400)
+  ) {
     self.signingWindow = signingWindow
     self.clockSkew = clockSkew
+    self.patience = patience
   }
 
   /// The moment at which the certificate must be valid. Throws `signedInFuture`.
   func judgingTime(signed: Timestamp, arrival: Timestamp) throws(Finding) -> Timestamp {
     guard signed <= arrival.advanced(by: clockSkew) else {
-      throw Finding(.signedInFuture, "signed at \(signed), arrived at \(arrival)")
+      let isNear = signed <= arrival.advanced(by: patience)
+      throw Finding(
+        .signedInFuture, "signed at \(signed), arrived at \(arrival)",
+        notBefore: isNear ? signed.advanced(by: .zero - clockSkew) : nil)
     }
     return max(signed, arrival.advanced(by: .microseconds(-signingWindow.microseconds)))
   }

@@ -5,9 +5,12 @@ import ExchangeCore
 struct Finding: Error {
   let problem: SignatureProblem
   let detail: String
+  /// Set when it is no problem any more for a message that arrives then.
+  let notBefore: Timestamp?
 
-  init(_ problem: SignatureProblem, _ detail: String) {
+  init(_ problem: SignatureProblem, _ detail: String, notBefore: Timestamp? = nil) {
     self.problem = problem
     self.detail = detail
+    self.notBefore = notBefore
   }
 }

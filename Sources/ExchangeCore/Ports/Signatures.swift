@@ -33,6 +33,9 @@ package struct SignerIdentity: Hashable, Sendable {
 package enum Verdict: Hashable, Sendable {
   /// Signature, certificate, chain and the unit's right to that certificate all hold.
   case valid(content: Data, signers: [SignerIdentity])
+  /// The signature holds, but its signing time lies ahead of the arrival, by no more than a wrong
+  /// clock explains: to be judged as if it had arrived at `notBefore`, and not earlier than then.
+  case early(notBefore: Timestamp, detail: String, content: Data)
   /// `content` is present when the CMS could be opened: a refusal can then name what it refuses.
   case invalid(SignatureProblem, detail: String, content: Data?)
 }
@@ -53,6 +56,6 @@ package enum SignatureProblem: String, Hashable, Sendable, CaseIterable {
   case expired = "SIGNATURE-EXPIRED"
   case revoked = "SIGNATURE-REVOKED"
   case untrustedChain = "SIGNATURE-UNTRUSTED"
-  /// The signing time lies after the arrival by more than the allowed clock difference.
+  /// The signing time lies so far after the arrival that no waiting helps.
   case signedInFuture = "SIGNATURE-TIME-IN-FUTURE"
 }

@@ -6,17 +6,23 @@ import Foundation
 package struct IntakeLimits: Sendable, Hashable {
   /// Sum of the attachments of one document, in bytes.
   package var documentBytes: Int64
-  /// Bytes of unfinished transfers that one sender may have here.
+  /// Bytes that one sender may have here before a document of its names them: unfinished transfers
+  /// and whole attachments.
   package var pendingBytes: Int64
+  /// Bytes of messages in quarantine that are kept per sender. Of what comes beyond that, only its
+  /// digest and the reason are kept; it is judged anew when it comes again.
+  package var quarantineBytes: Int64
   /// Bytes of the disk that are kept free: below, nothing is taken in from the queue or from a
   /// person, and what is in the queue stays there.
   package var freeBytes: Int64
 
   package init(
-    documentBytes: Int64 = 1 << 30, pendingBytes: Int64 = 8 << 30, freeBytes: Int64 = 200 << 20
+    documentBytes: Int64 = 1 << 30, pendingBytes: Int64 = 8 << 30,
+    quarantineBytes: Int64 = 256 << 20, freeBytes: Int64 = 200 << 20
   ) {
     self.documentBytes = documentBytes
     self.pendingBytes = pendingBytes
+    self.quarantineBytes = quarantineBytes
     self.freeBytes = freeBytes
   }
 }
@@ -98,14 +104,15 @@ package final class Intake: DeliverySink {
       return .message(received(message, .tooLarge, "an attachment of \(address.size) bytes"))
     }
     if try store.has(address.sha256) { return .known }
+    guard try store.hasRoom(for: address, from: sender, limit: limits.pendingBytes) else {
+      return .message(
+        received(message, .tooLarge, "too much content of “\(sender)” that no document names"))
+    }
     if address.size == Int64(body.count) {
       guard hashing.sha256(body) == address.sha256 else {
         return .piece(.spoiled(sender: sender, sha256: address.sha256))
       }
       return .piece(.whole(try store.files.ingest(body, digest: address.sha256), from: sender))
-    }
-    guard try store.hasRoom(for: address, from: sender, limit: limits.pendingBytes) else {
-      return .message(received(message, .tooLarge, "too many unfinished transfers of “\(sender)”"))
     }
     return .piece(.part(sender: sender, address: address, body: body))
   }

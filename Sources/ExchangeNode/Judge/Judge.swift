@@ -20,7 +20,7 @@ package final class Judge: Sendable {
   /// Judges up to one batch. `ripe` also looks at documents whose attachments were missing.
   /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
-    let fresh = try context.store.unjudged(limit: Self.batch)
+    let fresh = try context.store.unjudged(limit: Self.batch, now: context.clock.now)
     let rows = fresh + (ripe ? try context.store.ripe(limit: Self.batch) : [])
     // Documents first: a take-back in the same batch is about one of them.
     let documents = rows.filter { $0.type == MessageKind.document.rawValue }
@@ -44,7 +44,8 @@ package final class Judge: Sendable {
           metadata: ["message": "\(row.messageID)", "error": "\(error)"])
       }
     }
-    try context.store.apply(judged.map(\.judgement), at: context.clock.now)
+    try context.store.apply(
+      judged.map(\.judgement), at: context.clock.now, quarantineBytes: limits.quarantineBytes)
     for item in judged { note(item.judgement, item.row) }
     return rows.count - judged.count
       + judged.count { $0.row.document != nil && $0.judgement.isWaiting }
@@ -109,11 +110,13 @@ package final class Judge: Sendable {
 
     let content: Data
     let signers: [SignerIdentity]
-    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.receivedAt) {
-    case .invalid(_, _, let content?) where ManifestCodec.declaresSecrecy(content):
+    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.arrival) {
+    case .early(_, _, let content) where ManifestCodec.declaresSecrecy(content),
+      .invalid(_, _, let content?) where ManifestCodec.declaresSecrecy(content):
       return try refuse(
         .dieu5, "a secrecy mark is declared", content: content,
         discard: ManifestCodec.namedDigests(content))
+    case .early(let time, let detail, _): return postpone(message, until: time, detail)
     case .invalid(let problem, let detail, let content):
       return try refuse(OutcomeCode(problem), detail, content: content)
     case .valid(let verified, let identities):
@@ -229,6 +232,19 @@ package final class Judge: Sendable {
     return try context.sign(
       documentID: id, manifestDigest: digest, to: sender, code: .refused, reasonCode: outcome,
       note: detail)
+  }
+
+  /// Either this machine's clock is wrong or the sender's; an honest document is not refused for it.
+  func postpone(_ message: UnjudgedMessage, until time: Timestamp, _ detail: String) -> (
+    Judgement.Decision, String?
+  ) {
+    log.warning(
+      "a message waits, because it was signed ahead of this machine's clock: check the clock",
+      metadata: [
+        "sender": "\(message.sender)", "message": "\(message.messageID)", "detail": "\(detail)",
+        "judgedAt": "\(time.shown)",
+      ])
+    return (.postpone(until: time), nil)
   }
 
   func checkVersion(_ message: UnjudgedMessage) throws(DocumentError) {

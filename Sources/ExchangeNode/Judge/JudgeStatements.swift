@@ -88,7 +88,8 @@ extension Judge {
   ) throws -> Decided {
     let content: Data
     let signers: [SignerIdentity]
-    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.receivedAt) {
+    switch context.verifier.verify(message.body, from: sender, arrivedAt: message.arrival) {
+    case .early(let time, let detail, _): return postpone(message, until: time, detail)
     case .invalid(let problem, let detail, _): return quarantine(OutcomeCode(problem), detail)
     case .valid(let verified, let identities):
       content = verified

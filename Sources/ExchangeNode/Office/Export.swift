@@ -110,6 +110,9 @@ package struct ExportFolder: Sendable {
       throw DocumentError(.attachmentUnreadable, "file “\(file)”: cannot be read")
     }
     switch open(signed) {
+    case .early(_, let detail, _):
+      throw NodeError(
+        .verifyFailed, "manifest: \(SignatureProblem.signedInFuture.rawValue): \(detail)")
     case .invalid(let problem, let detail, _):
       throw NodeError(.verifyFailed, "manifest: \(problem.rawValue): \(detail)")
     case .valid(let content, let signers):

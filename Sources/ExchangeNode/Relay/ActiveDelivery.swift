@@ -16,6 +16,8 @@ struct ActiveDelivery {
   var savedProgress: Int64
   private var nextPosition: Int64
   private(set) var failure: PublishOutcome?
+  /// Its turn is over because it ended in the database meanwhile: nothing is left to write down.
+  private(set) var isDropped = false
 
   /// Confirmed pieces after which progress is written down, so that a restart resumes near there.
   private static let saveInterval: Int64 = 32
@@ -28,13 +30,15 @@ struct ActiveDelivery {
     nextPosition = progress
   }
 
-  var hasNext: Bool { failure == nil && (!again.isEmpty || nextPosition < work.plan.count) }
+  var hasNext: Bool { !isOver && (!again.isEmpty || nextPosition < work.plan.count) }
   var isComplete: Bool { progress == work.plan.count }
   var shouldSaveProgress: Bool { progress - savedProgress >= Self.saveInterval }
 
+  private var isOver: Bool { failure != nil || isDropped }
+
   /// The next message to publish, or nil.
   func peek() -> (position: Int64, step: DeliveryPlan.Step)? {
-    guard failure == nil else { return nil }
+    guard !isOver else { return nil }
     let position = again.min() ?? nextPosition
     return work.plan[position].map { (position, $0) }
   }
@@ -44,6 +48,8 @@ struct ActiveDelivery {
     if position == nextPosition { nextPosition += 1 }
     outstanding.insert(position)
   }
+
+  mutating func drop() { isDropped = true }
 
   mutating func fail(_ outcome: PublishOutcome) { failure = failure ?? outcome }
 

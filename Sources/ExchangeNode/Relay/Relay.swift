@@ -25,7 +25,33 @@ package final class Relay: PublishSource {
     var tokens: [UInt64: (subject: Subject, position: Int64)] = [:]
     var nextToken: UInt64 = 0
     var linkUpSince: Timestamp?
+    /// False when the last message was a notice.
+    var isNoticeTurn = true
+    /// Messages and claims of deliveries since the last one out of turn: see `fairShare`.
+    var messagesInTurn = 0
+    var claimsInTurn = 0
+    /// The urgency from which the next delivery is claimed out of turn.
+    var patient = Urgency.normal
     var random = SystemRandomNumberGenerator()
+
+    /// The first of the round, or, when it is their turn, the first of the least urgent ones, which
+    /// then goes to the end: a round that urgent ones join again and again has no end.
+    mutating func nextInRound(fairShare: Int) -> Int64? {
+      guard messagesInTurn == fairShare - 1 else { return round.first }
+      let waiting = turns.filter { deliveries[$0]?.hasNext == true }
+      guard
+        let least = waiting.compactMap({ deliveries[$0]?.work.urgency }).min(),
+        let key = waiting.first(where: { deliveries[$0]?.work.urgency == least })
+      else { return round.first }
+      turns.removeAll { $0 == key }
+      turns.append(key)
+      return key
+    }
+
+    mutating func forget(_ delivery: Int64) {
+      deliveries.removeValue(forKey: delivery)
+      turns.removeAll { $0 == delivery }
+    }
 
     mutating func token(for subject: Subject, position: Int64) -> UInt64 {
       nextToken += 1
@@ -39,6 +65,9 @@ package final class Relay: PublishSource {
   private static let activeLimit = 64
   /// Urgent deliveries that are taken on at once beyond those.
   private static let urgentLimit = 16
+  /// Urgent deliveries go first, but of so many messages and claims one belongs to what is passed
+  /// over, so that no stream of urgent documents starves the rest.
+  private static let fairShare = 8
   /// How long work of another process (the CLI) may wait to be noticed.
   private static let pollInterval = Duration.milliseconds(200)
 
@@ -76,8 +105,8 @@ package final class Relay: PublishSource {
       var room = bytes
       // On a copy: had a step thrown, nobody would have the tokens of what was claimed before it.
       var claimed = state
-      try takeNotices(&claimed, count: count, room: &room, now: now, into: &batch)
       try claimDeliveries(&claimed, now: now)
+      try takeNotices(&claimed, count: count, room: &room, now: now, into: &batch)
       try takePieces(&claimed, count: count, room: &room, into: &batch)
       // With nothing in flight nobody would settle what failed here.
       if batch.isEmpty { try commit(&claimed, notices: [], now: now) }
@@ -122,8 +151,11 @@ package final class Relay: PublishSource {
     _ state: inout State, notices: [(key: Int64, result: RelayResult)], now: Timestamp
   ) throws {
     var deliveries: [(key: Int64, result: RelayResult)] = []
+    var dropped: [Int64] = []
     for (key, active) in state.deliveries where active.outstanding.isEmpty {
-      if let failure = active.failure {
+      if active.isDropped {
+        dropped.append(key)
+      } else if let failure = active.failure {
         if let result = decide(
           failure, trouble: active.work.trouble, progress: active.progress, now: now,
           linkUpSince: state.linkUpSince, random: &state.random)
@@ -134,7 +166,7 @@ package final class Relay: PublishSource {
         deliveries.append((key, .published))
       }
     }
-    let finished = Set(deliveries.map(\.key))
+    let finished = Set(deliveries.map(\.key) + dropped)
     for (key, active) in state.deliveries where active.shouldSaveProgress && !finished.contains(key)
     {
       deliveries.append((key, .interrupted(progress: active.progress)))
@@ -144,11 +176,12 @@ package final class Relay: PublishSource {
       if case .interrupted(let progress) = result {
         state.deliveries[key]?.savedProgress = progress
       } else {
-        state.deliveries.removeValue(forKey: key)
-        state.turns.removeAll { $0 == key }
+        state.forget(key)
       }
       note(result, delivery: key)
     }
+    // A person may have sent it again since: then it is claimed anew, from its beginning.
+    for key in dropped { state.forget(key) }
   }
 
   package func nextDue() throws -> Timestamp? {
@@ -173,10 +206,15 @@ package final class Relay: PublishSource {
     _ state: inout State, count: Int, room: inout Int, now: Timestamp,
     into batch: inout [OutboundMessage]
   ) throws {
+    let isAlone = !state.deliveries.values.contains { $0.hasNext }
+    // Half of the room, or every second message where there is room for one only.
+    let count = isAlone ? count : max(count / 2, state.isNoticeTurn ? 1 : 0)
+    guard count > 0 else { return }
     let due = try store.dueNotices(limit: count, excluding: Set(state.notices.keys), now: now)
     for work in due where batch.count < count && (room >= work.signed.count || batch.isEmpty) {
       state.notices[work.key] = work
       room -= work.signed.count
+      state.isNoticeTurn = false
       batch.append(
         OutboundMessage(
           token: state.token(for: .notice(work.key), position: 0), to: work.to, lane: work.lane,
@@ -189,10 +227,16 @@ package final class Relay: PublishSource {
     guard state.deliveries.count < 4 * Self.activeLimit else { return }
     // When all places are taken by large files, what is urgent still finds one.
     let isFull = waiting >= Self.activeLimit / 2
-    let due = try store.dueDeliveries(
+    var due = try store.dueDeliveries(
       limit: isFull ? Self.urgentLimit : Self.activeLimit - waiting,
-      atLeast: isFull ? .urgent : .normal, excluding: Set(state.deliveries.keys), now: now)
+      of: isFull ? .urgent ... .flash : .normal ... .flash,
+      excluding: Set(state.deliveries.keys), now: now)
     guard !due.isEmpty else { return }
+    state.claimsInTurn += due.count
+    if state.claimsInTurn >= Self.fairShare {
+      state.claimsInTurn = 0
+      due += try passedOver(&state, besides: due, now: now)
+    }
     for work in due {
       state.deliveries[work.key] = ActiveDelivery(work)
       state.turns.append(work.key)
@@ -209,6 +253,25 @@ package final class Relay: PublishSource {
     state.round = ordered(state.round)
   }
 
+  /// The oldest waiting delivery of an urgency below the highest; the urgencies take turns.
+  private func passedOver(_ state: inout State, besides due: [DeliveryWork], now: Timestamp) throws
+    -> [DeliveryWork]
+  {
+    let busy = Set(state.deliveries.keys).union(due.map(\.key))
+    let lower: [Urgency] = [.normal, .urgent, .veryUrgent]
+    let start = lower.firstIndex(of: state.patient) ?? 0
+    for urgency in lower[start...] + lower[..<start] {
+      let oldest = try store.dueDeliveries(
+        limit: 1, of: urgency...urgency, excluding: busy, now: now)
+      guard !oldest.isEmpty else { continue }
+      state.patient =
+        Urgency(rawValue: urgency.rawValue + 1).flatMap { $0 < .flash ? $0 : nil }
+        ?? .normal
+      return oldest
+    }
+    return []
+  }
+
   /// One message per delivery and round, the most urgent deliveries first. A round goes on in the
   /// next call, so that small documents pass a large file however few messages there is room for.
   private func takePieces(
@@ -218,15 +281,20 @@ package final class Relay: PublishSource {
       if state.round.isEmpty {
         state.round = state.turns.filter { state.deliveries[$0]?.hasNext == true }
       }
-      guard let key = state.round.first else { return }
+      guard let key = state.nextInRound(fairShare: Self.fairShare) else { return }
       guard var active = state.deliveries[key], let step = active.peek() else {
-        state.round.removeFirst()
+        state.round.removeAll { $0 == key }
         continue
       }
       let body: Data
       let envelope: Envelope
       do {
-        (envelope, body) = try message(step.step, of: active.work)
+        guard let message = try message(step.step, of: active.work) else {
+          active.drop()
+          state.deliveries[key] = active
+          continue
+        }
+        (envelope, body) = message
       } catch let error as StoreError
         where [.contentMissing, .fileSystem, .notFound].contains(error.kind)
       {
@@ -236,7 +304,9 @@ package final class Relay: PublishSource {
         continue
       }
       guard room >= body.count || batch.isEmpty else { return }
-      state.round.removeFirst()
+      state.round.removeAll { $0 == key }
+      state.isNoticeTurn = true
+      state.messagesInTurn = (state.messagesInTurn + 1) % Self.fairShare
       active.take(step.position)
       state.deliveries[key] = active
       room -= body.count
@@ -247,15 +317,14 @@ package final class Relay: PublishSource {
     }
   }
 
+  /// Nil when the delivery has ended since it was claimed.
   private func message(_ step: DeliveryPlan.Step, of work: DeliveryWork) throws
-    -> (Envelope, Data)
+    -> (Envelope, Data)?
   {
     switch step {
     case .manifest:
-      // Taken back or expired since it was claimed: without its manifest it stays unknown there.
-      guard try store.isUnderWay(delivery: work.key) else {
-        throw StoreError(.notFound, "the delivery has ended meanwhile")
-      }
+      // Taken back or expired: without its manifest it stays unknown there.
+      guard try store.isUnderWay(delivery: work.key) else { return nil }
       return (
         Envelope(type: MessageKind.document.rawValue, messageID: work.documentID.rawValue),
         try store.signedManifest(document: work.document)

@@ -160,7 +160,7 @@ package final class Node: Sendable {
   }
 
   private func isStill() throws -> Bool {
-    try relay.isIdle() && context.store.openWork().unjudged == 0
+    try relay.isIdle() && context.store.openWork(now: context.clock.now).unjudged == 0
       && context.store.completeTransfers().isEmpty
       && contentCount.load(ordering: .acquiring) == judgedCount.load(ordering: .acquiring)
   }

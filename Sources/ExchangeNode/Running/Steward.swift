@@ -13,6 +13,8 @@ package struct Steward: Sendable {
     package var interval: Duration
     /// Receipts older than this are not tallied any more.
     package var window: Duration
+    /// How long content of another unit is kept here although no document names it.
+    package var pendingTime = Duration.seconds(30 * 86_400)
 
     package init(interval: Duration = .seconds(86_400), window: Duration = .seconds(30 * 86_400)) {
       self.interval = interval
@@ -41,6 +43,11 @@ package struct Steward: Sendable {
       suspendedBefore: now.advanced(by: .zero - Backoff.message.cap), at: now)
     if revived > 0 {
       log.warning("statuses that the broker refused go again", metadata: ["count": "\(revived)"])
+    }
+    let collected = try context.store.collectUnnamed(
+      patience: policy.pendingTime, secretPatience: .seconds(3600), at: now)
+    if collected > 0 {
+      log.notice("content that no document names is removed", metadata: ["count": "\(collected)"])
     }
     let due = try context.store.unitsWithoutTally(
       since: now.advanced(by: .zero - policy.interval),

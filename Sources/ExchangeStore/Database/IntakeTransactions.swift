@@ -50,16 +50,20 @@ extension Store {
     try read { try $0.hasBlob(digest) }
   }
 
-  /// True when the piece belongs to a transfer that is under way, or when the unfinished transfers
-  /// of the sender leave room for another one.
+  /// True when a document of the sender names the piece's content, when its transfer is under way, or
+  /// when what the sender has here without a name leaves room for more.
   package func hasRoom(for piece: PieceAddress, from sender: UnitID, limit: Int64) throws -> Bool {
     try read { database in
-      let transfers = try database.one(
+      let held = try database.one(
         """
-        SELECT coalesce(sum(size), 0) <= ? OR coalesce(max(sha256 = ? AND size = ?), 0) AS fits
-        FROM transfer WHERE sender = ?
+        SELECT coalesce(sum(size), 0) + (SELECT coalesce(sum(size), 0) FROM blob
+            WHERE sender = ?4 AND isUnnamed = 1) <= ?1
+          OR coalesce(max(sha256 = ?2 AND size = ?3), 0) OR EXISTS (SELECT 1 FROM attachment a
+            JOIN document ON document.key = a.document
+            WHERE a.sha256 = ?2 AND document.sender = ?4) AS fits
+        FROM transfer WHERE sender = ?4
         """, [limit, piece.sha256.bytes, piece.size, sender.rawValue])
-      return transfers?["fits"] ?? true
+      return held?["fits"] ?? true
     }
   }
 

@@ -11,8 +11,13 @@ package struct UnjudgedMessage: Sendable {
   package let version: Int64?
   package let body: Data
   package let receivedAt: Timestamp
+  /// Set when its signing time lay ahead of this machine's clock: it counts as arrived then.
+  package let notBefore: Timestamp?
   /// Set when the manifest was believed before and attachments are awaited.
   package let document: Int64?
+
+  /// The arrival that its signature is judged by.
+  package var arrival: Timestamp { notBefore.map { max($0, receivedAt) } ?? receivedAt }
 }
 
 /// What is known about a document with a given id from a given sender.
@@ -32,9 +37,18 @@ package struct NamedDelivery: Sendable {
 }
 
 extension Store {
-  /// The express lane first: statuses and urgent documents do not wait for a backlog.
-  package func unjudged(limit: Int) throws -> [UnjudgedMessage] {
-    try messages(where: "received.state = 'received'", limit: limit)
+  /// The express lane first: statuses and urgent documents do not wait for a backlog. A quarter is
+  /// kept for the ordinary lane, so that no amount of urgent messages starves it.
+  package func unjudged(limit: Int, now: Timestamp) throws -> [UnjudgedMessage] {
+    func waiting(_ lane: Lane) throws -> [UnjudgedMessage] {
+      try messages(
+        where:
+          "received.state = 'received' AND received.lane = ?1 AND coalesce(notBefore, 0) <= ?2",
+        [lane.rawValue, now.microseconds], limit: limit)
+    }
+    let ordinary = try waiting(.ordinary)
+    let express = try waiting(.express).prefix(limit - min(ordinary.count, limit / 4))
+    return Array(express + ordinary.prefix(limit - express.count))
   }
 
   /// Messages whose manifest is believed and whose attachments are now all here, or known to be
@@ -52,20 +66,22 @@ extension Store {
         """, limit: limit)
   }
 
-  private func messages(where condition: String, limit: Int) throws -> [UnjudgedMessage] {
+  private func messages(
+    where condition: String, _ arguments: StatementArguments = [], limit: Int
+  ) throws -> [UnjudgedMessage] {
     try read { database in
       try database.all(
         """
-        SELECT received.key, received.sender, messageID, type, version, receivedAt,
+        SELECT received.key, received.sender, messageID, type, version, receivedAt, notBefore,
           received.document, coalesce(body, document.signed, x'') AS body
         FROM received LEFT JOIN document ON document.key = received.document
-        WHERE \(condition) ORDER BY received.lane, received.key LIMIT ?
-        """, [limit]
+        WHERE \(condition) ORDER BY received.lane, received.key LIMIT \(limit)
+        """, arguments
       ).map { row in
         UnjudgedMessage(
           key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
           version: row["version"], body: row["body"], receivedAt: row.time("receivedAt"),
-          document: row["document"])
+          notBefore: row.optionalTime("notBefore"), document: row["document"])
       }
     }
   }

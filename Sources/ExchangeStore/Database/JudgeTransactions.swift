@@ -20,6 +20,8 @@ package struct Judgement: Sendable {
     case accept(Manifest, SHA256Digest, receipt: SignedStatus)
     /// Believed; attachments are missing, or (`isArrived`) here and being put together.
     case wait(Manifest, SHA256Digest, isArrived: Bool)
+    /// Signed ahead of this machine's clock: judged then, not before.
+    case postpone(until: Timestamp)
     /// Another message already brought this very document.
     case duplicate(of: Int64)
     /// `discard` names content that must not stay here (Điều 5) unless another document has it.
@@ -64,11 +66,14 @@ package enum DeliveryEffect: Sendable, Hashable {
 
 extension Store {
   /// Applies decisions in one transaction: documents with their receipts, or quarantine with its
-  /// refusal. A message that changed state meanwhile (a person acted) is left alone.
-  package func apply(_ judgements: [Judgement], at time: Timestamp) throws {
+  /// refusal. A message that changed state meanwhile (a person acted) is left alone. Of each sender at
+  /// most `quarantineBytes` of bodies are kept in quarantine.
+  package func apply(_ judgements: [Judgement], at time: Timestamp, quarantineBytes: Int64) throws {
     guard !judgements.isEmpty else { return }
     let discarded = try write((.judgeBeforeCommit, .judgeAfterCommit)) { database in
-      try judgements.flatMap { try database.apply($0, at: time) }
+      try judgements.flatMap {
+        try database.apply($0, at: time, quarantineBytes: quarantineBytes)
+      }
     }
     guard !discarded.isEmpty else { return }
     try files.removing {
@@ -92,7 +97,9 @@ private struct DiscardedContent {
 
 extension Database {
   /// Returns the contents whose rows are gone and whose files must go too.
-  fileprivate func apply(_ judgement: Judgement, at time: Timestamp) throws -> [DiscardedContent] {
+  fileprivate func apply(_ judgement: Judgement, at time: Timestamp, quarantineBytes: Int64) throws
+    -> [DiscardedContent]
+  {
     let key = judgement.message
     guard
       let row = try one("SELECT state, sender, document, body FROM received WHERE key = ?", [key])
@@ -154,6 +161,11 @@ extension Database {
       if !isArrived {
         try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
       }
+    case .postpone(let until):
+      guard state == .received else { return [] }
+      try run(
+        "UPDATE received SET notBefore = ?, updatedAt = ? WHERE key = ?",
+        [until.microseconds, time.microseconds, key])
     case .duplicate(let original):
       let first = try one(
         "UPDATE received SET duplicates = duplicates + 1 WHERE key = ? RETURNING state, document",
@@ -174,11 +186,19 @@ extension Database {
         by: .daemon, cause: "duplicate of message \(original)")
     case .quarantine(let outcome, let detail, let refusal, let discard):
       try quarantine(
-        key, from: state, document: document, outcome: outcome, detail: detail, at: time)
+        key, from: state, document: document, outcome: outcome, detail: detail,
+        limit: quarantineBytes, at: time)
       if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
-      return try discard.map { try removeUnused($0, from: sender) }
+      return try discard.map { digest in
+        try run(
+          """
+          INSERT INTO secretContent (sender, sha256, at) VALUES (?, ?, ?)
+          ON CONFLICT DO UPDATE SET at = excluded.at
+          """, [sender.rawValue, digest.bytes, time.microseconds])
+        return try removeUnused(digest, from: sender)
+      }
     case .tally(let tally, let owed, let answer):
       try self.answer(tally, owed: owed, with: answer, at: time)
       try finish(key, from: state, cause: "tally answered", evidence: judgement.evidence, at: time)
@@ -272,14 +292,17 @@ extension Database {
 
   private func quarantine(
     _ key: Int64, from state: IncomingState, document: Int64?, outcome: OutcomeCode,
-    detail: String, at time: Timestamp
+    detail: String, limit: Int64, at time: Timestamp
   ) throws {
     // Điều 5: what declares secrecy is not kept, only that it came and why it went.
     try run(
       """
       UPDATE received SET state = 'quarantined', outcome = ?1, detail = ?2,
-        body = CASE WHEN ?1 = 'DIEU5' THEN NULL ELSE body END, updatedAt = ?3 WHERE key = ?4
-      """, [outcome.rawValue, detail, time.microseconds, key])
+        body = CASE WHEN ?1 = 'DIEU5' OR ?5 < size + (SELECT coalesce(sum(size), 0)
+          FROM received kept WHERE kept.state = 'quarantined' AND kept.body IS NOT NULL
+            AND kept.sender = received.sender) THEN NULL ELSE body END, updatedAt = ?3
+      WHERE key = ?4
+      """, [outcome.rawValue, detail, time.microseconds, key, limit])
     try record(
       "received", key, document: document, from: state.rawValue, to: "quarantined", at: time,
       by: .daemon, cause: outcome.rawValue, detail: detail)

@@ -54,8 +54,9 @@ extension Store {
     }
   }
 
-  /// Gives a message back to the judge, who judges it by the same rules. Throws `.notFound`, or
-  /// `.contentMissing` when its body was not kept.
+  /// Gives a message back to the judge, who judges it by the same rules. One that was signed in the
+  /// future counts as arrived now: the clock that put it there may have been set right. Throws
+  /// `.notFound`, or `.contentMissing` when its body was not kept.
   package func release(quarantined key: Int64, reason: String, at time: Timestamp, by actor: Actor)
     throws
   {
@@ -89,7 +90,10 @@ extension Store {
       }
       try database.run(
         """
-        UPDATE received SET state = ?, outcome = NULL, detail = NULL, updatedAt = ? WHERE key = ?
+        UPDATE received SET state = ?1, outcome = NULL, detail = NULL, updatedAt = ?2,
+          notBefore = CASE WHEN ?1 = 'received' AND outcome = 'SIGNATURE-TIME-IN-FUTURE' THEN ?2
+            ELSE notBefore END
+        WHERE key = ?3
         """, [state.rawValue, time.microseconds, key])
       try database.record(
         "received", key, document: row["document"], from: "quarantined", to: state.rawValue,

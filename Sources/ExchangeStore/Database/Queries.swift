@@ -240,18 +240,21 @@ extension Store {
   }
 
   /// Counts that say whether anything is in motion, for `--until-idle` and for people.
-  package func openWork() throws -> (unsent: Int, unjudged: Int, awaitingReceipt: Int, failed: Int)
-  {
+  /// A message that waits for this machine's clock is in no motion.
+  package func openWork(now: Timestamp) throws -> (
+    unsent: Int, unjudged: Int, awaitingReceipt: Int, failed: Int
+  ) {
     try read { database in
       let row = try database.one(
         """
         SELECT
           (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
             + (SELECT count(*) FROM notice WHERE state IN ('queued', 'retrying')) AS unsent,
-          (SELECT count(*) FROM received WHERE state = 'received') AS unjudged,
+          (SELECT count(*) FROM received WHERE state = 'received'
+            AND coalesce(notBefore, 0) <= ?) AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
-        """)
+        """, [now.microseconds])
       return (
         row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0
       )

@@ -43,9 +43,10 @@ package enum RelayResult: Sendable, Hashable {
 }
 
 extension Store {
-  /// Due deliveries of `urgency` and more, urgent ones first, then in the order they were issued.
+  /// Due deliveries within `urgencies`, urgent ones first, then in the order they were issued.
   package func dueDeliveries(
-    limit: Int, atLeast urgency: Urgency = .normal, excluding busy: Set<Int64>, now: Timestamp
+    limit: Int, of urgencies: ClosedRange<Urgency> = .normal ... .flash,
+    excluding busy: Set<Int64>, now: Timestamp
   ) throws -> [DeliveryWork] {
     try read { database in
       let rows = try database.all(
@@ -53,12 +54,16 @@ extension Store {
         SELECT d.key, d.document, document.id, d.recipient, d.urgency, d.progress, d.failures,
           d.failingFor, d.failedAt
         FROM delivery d JOIN document ON document.key = d.document
-        WHERE d.key IN (SELECT key FROM delivery WHERE state = 'queued' AND urgency >= ?3
-            ORDER BY urgency DESC, key LIMIT ?1)
+        WHERE d.key IN (SELECT key FROM delivery WHERE state = 'queued'
+            AND urgency BETWEEN ?3 AND ?4 ORDER BY urgency DESC, key LIMIT ?1)
           OR d.key IN (SELECT key FROM delivery WHERE state = 'retrying' AND nextAt <= ?2
-            AND urgency >= ?3 ORDER BY nextAt LIMIT ?1)
+            AND urgency BETWEEN ?3 AND ?4 ORDER BY nextAt LIMIT ?1)
         ORDER BY d.urgency DESC, d.key
-        """, [limit + busy.count, now.microseconds, urgency.rawValue])
+        """,
+        [
+          limit + busy.count, now.microseconds, urgencies.lowerBound.rawValue,
+          urgencies.upperBound.rawValue,
+        ])
       var work: [DeliveryWork] = []
       for row in rows where !busy.contains(row["key"]) && work.count < limit {
         let attachments = try database.all(

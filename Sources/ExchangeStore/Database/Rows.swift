@@ -85,7 +85,9 @@ extension Database {
     let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
     try run(
       """
-      INSERT INTO blob (sha256, size, content, sender, createdAt) VALUES (?, ?, ?, ?, ?)
+      INSERT INTO blob (sha256, size, content, sender, createdAt, isUnnamed)
+      VALUES (?1, ?, ?, ?4, ?,
+        ?4 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1))
       ON CONFLICT DO NOTHING
       """,
       [
@@ -217,7 +219,8 @@ extension Database {
     try run(
       """
       UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
-        receivedAt = CASE WHEN state = 'accepted' THEN receivedAt ELSE ?2 END, updatedAt = ?2
+        receivedAt = CASE WHEN state = 'accepted' THEN receivedAt ELSE ?2 END,
+        notBefore = CASE WHEN state = 'accepted' THEN notBefore END, updatedAt = ?2
       WHERE key = ?3
       """, [body, time.microseconds, key])
     try record(

@@ -93,6 +93,7 @@ struct ShowCommand: ParsableCommand {
     case .valid(_, let signers):
       return "hợp lệ, "
         + signers.map { "\($0.subject), \($0.signingTime?.shown ?? "")" }.joined(separator: "; ")
+    case .early(_, let detail, _): return "\(SignatureProblem.signedInFuture.rawValue): \(detail)"
     case .invalid(let problem, let detail, _): return "\(problem.rawValue): \(detail)"
     }
   }
