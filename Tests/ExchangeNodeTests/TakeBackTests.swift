@@ -40,9 +40,40 @@ import Testing
     #expect(throws: NodeError(.notRecalled, "")) {
       try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
     }
-    #expect(throws: NodeError(.frozen, "")) {
-      try alpha.office.recall(id.rawValue, reason: "lần nữa")
+    // Agreed, it stays taken back; declined, it is in force on both sides and may be asked for again.
+    #expect(try frozen(alpha) == [mark])
+    guard !agrees else {
+      #expect(throws: NodeError(.frozen, "")) {
+        try alpha.office.recall(id.rawValue, reason: "lần nữa")
+      }
+      return
     }
+    _ = try alpha.office.recall(id.rawValue, reason: "lần nữa")
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(beta) == ["recalled"])
+    _ = try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(alpha) == ["recalled"])
+    #expect(try alpha.deliveries()[0].status == "15")
+  }
+
+  /// Of several recipients one declines and one agrees, or has not answered: it stays taken back here.
+  @Test(arguments: [nil, true, false]) func oneAnswerOfTwoDoesNotEndATakeBack(_ second: Bool?)
+    throws
+  {
+    let gamma = try TestNode(Province.gamma, clock: alpha.clock)
+    let id = try alpha.send(to: [Province.beta, Province.gamma])
+    let all = [alpha, beta, gamma]
+    try exchange(all, through: broker)
+    _ = try alpha.office.recall(id.rawValue, reason: "sai số liệu")
+    try exchange(all, through: broker)
+    _ = try beta.office.answerRecall(id.rawValue, agree: false, reason: "đã thi hành")
+    if let second {
+      _ = try gamma.office.answerRecall(id.rawValue, agree: second, reason: "đã biết")
+    }
+    try exchange(all, through: broker)
+    #expect(try frozen(alpha) == [second == false ? "-" : "recalled"])
+    #expect(try frozen(beta) == ["-"])
   }
 
   /// The 13 follows the document in its own lane, so that it never comes first.

@@ -165,6 +165,44 @@ import Testing
     }
   }
 
+  /// A large resend is a job: one that ended half way is finished by the daemon, with its reason and who
+  /// asked for it; while another process works on it, the daemon leaves it alone.
+  @Test func aResendThatEndedHalfWayGoesOn() throws {
+    let document = try test.document(
+      to: (0..<(2 * Store.resendStep + 10)).map { TestStore.unit("CDCS.\($0)") })
+    try test.store.issue([document], at: now, by: actor)
+    let keys = try test.store.deliveries(DeliveryFilter()).map(\.key)
+    try test.store.settle(
+      deliveries: keys.map { ($0, .suspend(code: "BROKER-NO-ROUTE", reason: "")) }, notices: [],
+      at: now)
+    // The disk fails in the second step: what the first one did stays.
+    try test.sql(
+      """
+      CREATE TRIGGER trouble BEFORE UPDATE OF state ON delivery WHEN NEW.state = 'queued'
+        AND OLD.key > \(keys[Store.resendStep + 5])
+      BEGIN SELECT RAISE(ABORT, 'disk full'); END
+      """)
+    #expect(throws: StoreError.self) {
+      try test.store.resend(keys, reason: "đã sửa hàng đợi", dryRun: false, at: now, by: actor)
+    }
+    #expect(try test.count("delivery", "state = 'queued'") == Store.resendStep)
+    try test.sql("DROP TRIGGER trouble")
+    let again = try test.reopened()
+    let isTaken: Int? = try test.store.files.exclusively("resend.lock") {
+      try again.continueResends(at: now)
+    }
+    #expect(isTaken == 0)
+    #expect(try again.continueResends(at: now) == Store.resendStep + 10)
+    #expect(try again.continueResends(at: now) == 0)
+    #expect(try test.count("delivery", "state = 'queued'") == keys.count)
+    #expect(
+      try test.count("history", "cause = 'resent' AND detail = 'đã sửa hàng đợi'") == keys.count)
+    #expect(
+      try test.texts("SELECT total || ' ' || queued || ' ' || leftAlone FROM resendJob") == [
+        "\(keys.count) \(keys.count) 0"
+      ])
+  }
+
   @Test func resendIsAllOrNothing() throws {
     let key = try #require(try test.issue().first)
     try settle(key, .suspend(code: "X", reason: ""))

@@ -39,6 +39,10 @@ package struct Steward: Sendable {
     if expired > 0 {
       log.warning("deliveries expired without a receipt", metadata: ["count": "\(expired)"])
     }
+    let resent = try context.store.continueResends(at: now)
+    if resent > 0 {
+      log.notice("a resend that had ended half way is finished", metadata: ["count": "\(resent)"])
+    }
     let revived = try context.store.reviveNotices(
       suspendedBefore: now.advanced(by: .zero - Backoff.message.cap), at: now)
     if revived > 0 {
@@ -54,7 +58,7 @@ package struct Steward: Sendable {
       window: now.advanced(by: .zero - policy.window))
     for unit in due { try tally(unit) }
     try context.store.checkpoint()
-    return revived > 0 || !due.isEmpty
+    return revived > 0 || resent > 0 || !due.isEmpty
   }
 
   /// Sends `unit` a tally of what went to it. False when there is nothing to tally.

@@ -73,9 +73,27 @@ package struct ContentFiles: Sendable {
   func removing<Value>(_ body: () throws -> Value) throws -> Value { try locked(LOCK_EX, body) }
 
   private func locked<Value>(_ kind: CInt, _ body: () throws -> Value) throws -> Value {
-    let file = try OpenFile("\(root)/content.lock", O_RDWR | O_CREAT)
+    guard let value = try locked("content.lock", kind, body) else {
+      throw StoreError(.busy, "content.lock: is taken")
+    }
+    return value
+  }
+
+  /// Runs `body` in one process at a time; nil when another has the lock and `waits` is false. The
+  /// kernel drops the lock when a process ends, however it ends.
+  func exclusively<Value>(_ name: String, waits: Bool = true, _ body: () throws -> Value) throws
+    -> Value?
+  {
+    try locked(name, waits ? LOCK_EX : LOCK_EX | LOCK_NB, body)
+  }
+
+  private func locked<Value>(_ name: String, _ kind: CInt, _ body: () throws -> Value) throws
+    -> Value?
+  {
+    let file = try OpenFile("\(root)/\(name)", O_RDWR | O_CREAT)
     while flock(file.descriptor, kind) != 0 {
-      guard errno == EINTR else { throw StoreError.system("flock", "content.lock") }
+      if errno == EWOULDBLOCK { return nil }
+      guard errno == EINTR else { throw StoreError.system("flock", name) }
     }
     let value = try body()
     _ = consume file

@@ -219,6 +219,9 @@ extension Database {
         try freeze(
           document: statement.documentID, of: try row.unit("sender"), because: "recalled", at: time)
       }
+      if inserted != nil, let about, statement.code == .changeRefused {
+        try endRecall(document: about)
+      }
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
         try inserted != nil || isStored(statement, signed: row["body"]),
@@ -228,6 +231,21 @@ extension Database {
       }
     }
     return []
+  }
+
+  /// A take-back that every unit which has the document declined (16) is over: the document is in
+  /// force on both sides. As long as one has agreed or may still, it stays frozen here.
+  private func endRecall(document key: Int64) throws {
+    try run(
+      """
+      UPDATE document SET frozen = NULL, frozenAt = NULL
+      WHERE key = ?1 AND frozen = 'recalled' AND direction = 'outgoing'
+        AND NOT EXISTS (SELECT 1 FROM delivery WHERE document = ?1
+          AND state NOT IN ('cancelled', 'refused')
+          AND '16' IS NOT (SELECT code FROM status WHERE status.document = ?1
+            AND direction = 'received' AND fromUnit = delivery.recipient AND code IN ('15', '16')
+            ORDER BY status.at DESC, status.key DESC LIMIT 1))
+      """, [key])
   }
 
   /// Ends the judging of a message that is no document.

@@ -197,6 +197,20 @@ extension Store {
     }
   }
 
+  /// True when the sender's last take-back (13) has not been answered (15, 16). Looked up by the
+  /// document's id: a 13 may have come before its document.
+  package func hasOpenRecall(_ document: DocumentSummary) throws -> Bool {
+    try read { database in
+      let row = try database.one(
+        """
+        SELECT coalesce(max(key) FILTER (WHERE direction = 'received' AND code = '13'), 0)
+          > coalesce(max(key) FILTER (WHERE direction = 'sent' AND code IN ('15', '16')), 0) AS isOpen
+        FROM status WHERE documentID = ?1 AND ?2 IN (fromUnit, toUnit)
+        """, [document.id.rawValue, document.sender.rawValue])
+      return row?["isOpen"] ?? false
+    }
+  }
+
   package func history(document: Int64) throws -> [HistoryEntry] {
     try read { database in
       try database.all(
