@@ -9,6 +9,8 @@ package struct Bench: Sendable {
     let latencies: [Double]
     /// From the first issue to the last receipt.
     package let seconds: Double
+    /// Deliveries of other documents that had no receipt when the last of these had.
+    package let waiting: Int
 
     package var documentsPerSecond: Double { Double(latencies.count) / seconds }
 
@@ -19,9 +21,21 @@ package struct Bench: Sendable {
     }
   }
 
-  /// Documents between issue and receipt: enough to keep the pipeline full, few enough that the
-  /// latency is that of the path and not of a queue.
-  private static let inFlight = 128
+  package struct Plan: Sendable {
+    /// Bytes of the one attachment of each document.
+    package var size = 100_000
+    package var count = 1000
+    package var urgency = Urgency.normal
+    /// Documents between issue and receipt: enough to keep the pipeline full, few enough that the
+    /// latency is that of the path and not of a queue. 1: each waits for the receipt of the one
+    /// before.
+    package var inFlight = 128
+    /// How long no receipt may come.
+    package var patience = Duration.seconds(30)
+
+    package init() {}
+  }
+
   private static let group = 16
 
   private let office: Office
@@ -32,27 +46,46 @@ package struct Bench: Sendable {
     self.recipient = recipient
   }
 
-  /// Throws `NodeError.unreachable` when no receipt came for `patience`.
-  package func run(size: Int, count: Int, patience: Duration) async throws -> Result {
+  /// Issues the documents of `plan` and waits for nothing: a backlog.
+  package func issue(_ plan: Plan) throws {
+    var payload = makePayload(plan.size)
+    for start in stride(from: 0, to: plan.count, by: Self.group) {
+      try issue(start..<min(start + Self.group, plan.count), plan, payload: &payload)
+    }
+  }
+
+  private func issue(_ numbers: Range<Int>, _ plan: Plan, payload: inout Data) throws {
+    let context = office.context
+    try context.store.files.keeping {
+      try context.store.issue(
+        try numbers.map { try document($0 + 1, plan.urgency, payload: &payload) },
+        at: context.clock.now, by: office.actor)
+    }
+  }
+
+  private func makePayload(_ size: Int) -> Data {
+    var random = SystemRandomNumberGenerator()
+    var payload = Data("%PDF-1.7\n".utf8)
+    payload.append(
+      contentsOf: (0..<(size - 9)).map { _ in UInt8.random(in: 0...255, using: &random) })
+    return payload
+  }
+
+  /// Throws `NodeError.unreachable` when no receipt came for the plan's patience.
+  package func run(_ plan: Plan) async throws -> Result {
     let context = office.context
     let start = context.clock.now
     var issued = 0
     var watermark = try context.store.lastDelivery()
     let first = watermark
-    var random = SystemRandomNumberGenerator()
-    var payload = Data("%PDF-1.7\n".utf8)
-    payload.append(
-      contentsOf: (0..<(size - 9)).map { _ in UInt8.random(in: 0...255, using: &random) })
+    let count = plan.count
+    var payload = makePayload(plan.size)
     var lastProgress = context.clock.now
     var open = 0
     while issued < count || open > 0 {
-      if issued < count, open < Self.inFlight {
-        let batch = min(Self.group, count - issued)
-        try context.store.files.keeping {
-          try context.store.issue(
-            try (0..<batch).map { try document(issued + $0 + 1, payload: &payload) },
-            at: context.clock.now, by: office.actor)
-        }
+      if issued < count, open < plan.inFlight {
+        let batch = min(Self.group, plan.inFlight, count - issued)
+        try issue(issued..<issued + batch, plan, payload: &payload)
         issued += batch
       } else {
         try await Task.sleep(for: .milliseconds(2))
@@ -60,7 +93,7 @@ package struct Bench: Sendable {
       let before = open
       open = try context.store.openDeliveries(after: first)
       if open != before { lastProgress = context.clock.now }
-      guard lastProgress.duration(to: context.clock.now) < patience else {
+      guard lastProgress.duration(to: context.clock.now) < plan.patience else {
         throw NodeError(
           .unreachable,
           "\(open) documents have no receipt: does the daemon of “\(recipient.id)” run?")
@@ -73,10 +106,13 @@ package struct Bench: Sendable {
     }
     return Result(
       latencies: spans.map { $0.created.duration(to: $0.finished).seconds * 1000 }.sorted(),
-      seconds: start.duration(to: end).seconds)
+      seconds: start.duration(to: end).seconds,
+      waiting: try context.store.openDeliveries(after: 0))
   }
 
-  private func document(_ number: Int, payload: inout Data) throws -> IssuedDocument {
+  private func document(_ number: Int, _ urgency: Urgency, payload: inout Data) throws
+    -> IssuedDocument
+  {
     let context = office.context
     // Different content each time: equal digests would travel only once.
     let mark = withUnsafeBytes(of: UInt64.random(in: 0...UInt64.max)) { Data($0) }
@@ -89,6 +125,7 @@ package struct Bench: Sendable {
         to: [Organ(organId: recipient.id, organName: recipient.name)],
         number: try ReferenceNumber(codeNumber: "\(number)", separator: .slash, codeNotation: "BM"),
         issuedDate: CalendarDate(now), typeName: "Báo cáo", subject: "Đo tốc độ \(number)",
+        urgency: urgency,
         attachments: [
           Attachment(
             name: "do-toc-do-\(number).pdf", mediaType: "application/pdf", size: content.size,

@@ -19,6 +19,10 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(
     help: "The receiving unit. Default: the directory's only other unit, or its first “test” unit.")
   var to: String?
+  @Option(help: "Urgency of the documents: thường, khẩn, thượng-khẩn, hỏa-tốc.") var urgency =
+    "thường"
+  @Flag(help: "Issue each document only after the receipt of the one before.") var oneByOne = false
+  @Flag(help: "Issue the documents and wait for nothing: a backlog.") var issueOnly = false
   @Option(help: "Give up when no receipt came for so many seconds.") var patience = 30
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
@@ -30,6 +34,18 @@ struct BenchCommand: AsyncParsableCommand {
     let assembly = try folder.assembly()
     let context = try assembly.context()
     let bench = Bench(context: context, recipient: try recipient(context), actor: Assembly.actor)
+    var plan = Bench.Plan()
+    (plan.size, plan.count, plan.patience) = (size, count, .seconds(patience))
+    if oneByOne { plan.inFlight = 1 }
+    guard let urgency = Urgency(vietnamese: urgency) else {
+      throw DocumentError(
+        .text, "urgency: “\(urgency)” is not thường, khẩn, thượng-khẩn or hỏa-tốc")
+    }
+    plan.urgency = urgency
+    if issueOnly {
+      try bench.issue(plan)
+      return Console.note("\(count) documents are issued")
+    }
     let result: Bench.Result
     if let lock = try? NodeLock(folder: assembly.settings.folder) {
       let node = try assembly.node(untilIdle: false, log: assembly.logger())
@@ -38,9 +54,7 @@ struct BenchCommand: AsyncParsableCommand {
           try await node.run(handlesSignals: false)
           return nil
         }
-        group.addTask { [size, count, patience] in
-          try await bench.run(size: size, count: count, patience: .seconds(patience))
-        }
+        group.addTask { [plan] in try await bench.run(plan) }
         defer { group.cancelAll() }
         guard let first = try await group.next(), let measured = first else {
           throw NodeError(.unreachable, "the node stopped before the bench was finished")
@@ -51,7 +65,7 @@ struct BenchCommand: AsyncParsableCommand {
       }
       _ = consume lock
     } else {
-      result = try await bench.run(size: size, count: count, patience: .seconds(patience))
+      result = try await bench.run(plan)
     }
     if json { return try Console.print(result.json(size: size, count: count)) }
     let rate = (result.documentsPerSecond * 10).rounded() / 10
@@ -60,7 +74,9 @@ struct BenchCommand: AsyncParsableCommand {
       \(count) documents of \(Console.bytes(Int64(size))) with verified receipt
         \(rate) documents/s, \(Console.bytes(Int64(result.documentsPerSecond * Double(size))))/s
         latency p50 \(Int(result.latency(0.5))) ms, p95 \(Int(result.latency(0.95))) ms, \
-      p99 \(Int(result.latency(0.99))) ms
+      p99 \(Int(result.latency(0.99))) ms, \
+      at most \(Int(result.latency(1))) ms
+        other deliveries without a receipt: \(result.waiting)
       """)
   }
 
@@ -89,10 +105,10 @@ extension Bench.Result {
       "bytesPerSecond": .number(documentsPerSecond * Double(size)),
       "latencyMilliseconds": .object([
         "p50": .number(latency(0.5)), "p95": .number(latency(0.95)),
-        "p99": .number(latency(0.99)),
+        "p99": .number(latency(0.99)), "max": .number(latency(1)),
       ]),
       "size": .integer(Int64(size)), "count": .integer(Int64(count)),
-      "seconds": .number(seconds),
+      "seconds": .number(seconds), "waiting": .integer(Int64(waiting)),
     ])
   }
 }
