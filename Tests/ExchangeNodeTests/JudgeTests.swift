@@ -1,6 +1,7 @@
 import DocumentSigning
 import ExchangeCore
 import ExchangeNode
+import Logging
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
@@ -283,6 +284,41 @@ import Testing
     try node.intake.store([hostile.message(body: body)])
     try node.settle()
     #expect(try node.verdicts() == ["quarantined DIEU5"])
+  }
+
+  /// A signer that cannot sign one thing, as when a token is pulled out at the wrong moment.
+  private struct FailingSigner: DocumentSigner {
+    struct Failed: Error {}
+    let real: any DocumentSigner
+    let unable: RecordID
+
+    func sign(_ content: Data, at time: Timestamp) throws -> Data {
+      guard content.firstRange(of: Data(unable.rawValue.utf8)) == nil else { throw Failed() }
+      return try real.sign(content, at: time)
+    }
+  }
+
+  /// A message that cannot be judged stays as it is, does not keep the others from being judged, and
+  /// does not keep the judge busy.
+  @Test func oneBadMessageStopsNobody() throws {
+    let node = try TestNode(Province.alpha)
+    let bad = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock, mark: "một")
+    let good = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock, mark: "hai")
+    try node.intake.store(bad.pieces() + [bad.message(body: try bad.document())])
+    try node.intake.store(good.pieces() + [good.message(body: try good.document())])
+    let context = node.context
+    let judge = Judge(
+      context: NodeContext(
+        unit: context.unit, store: context.store,
+        signer: FailingSigner(real: context.signer, unable: bad.documentID),
+        verifier: context.verifier, hashing: context.hashing, directory: context.directory,
+        clock: context.clock), limits: IntakeLimits(), log: .silent)
+    #expect(try judge.step(ripe: true) == 1)
+    #expect(try judge.step(ripe: true) == 0)
+    #expect(try node.verdicts() == ["received", "accepted"])
+    try node.settle()
+    #expect(try node.verdicts() == ["accepted", "accepted"])
+    #expect(try node.answers() == ["01", "01"])
   }
 
   @Test func theUntouchedExampleIsAccepted() throws {

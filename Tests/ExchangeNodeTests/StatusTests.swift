@@ -106,6 +106,16 @@ import Testing
     #expect(try node.count("status") == 0)
   }
 
+  /// A status that names another receiver was not meant for us, whoever put it into our queue.
+  @Test func aStatusForSomebodyElseIsNotOurs() throws {
+    let other = Hostile(from: Province.beta, to: Province.gamma, clock: node.clock)
+    let status = try other.status("01", about: document, digest: digest)
+    try take(other.message(.status, id: status.id.rawValue, body: status.body))
+    #expect(try node.verdicts() == ["quarantined NOT-ADDRESSED"])
+    #expect(try state == .published)
+    #expect(try node.count("status") == 0)
+  }
+
   @Test func aThirdUnitSaysNothingAboutOurDelivery() throws {
     let other = try gamma.status("01", about: document, digest: digest)
     try take(gamma.message(.status, id: other.id.rawValue, body: other.body))
