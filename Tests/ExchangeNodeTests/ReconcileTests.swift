@@ -180,6 +180,50 @@ import Testing
     #expect(owed == [])
   }
 
+  /// The receiver was restored from a backup, and refused what came again because its clock was
+  /// wrong. The sender keeps to the receipt that it has; the next tally must not take the refusal for
+  /// an answer.
+  @Test func whatWasForgottenAndThenRefusedIsSentAgain() throws {
+    try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    #expect(try states(alpha) == [.delivered])
+    let clock = ManualClock()
+    let restored = try TestNode(Province.beta, clock: clock)
+    try steward(alpha).tally(beta.id)
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    while try broker.deliver(.init(beta.id, .ordinary), into: restored.intake) > 0 {}
+    try restored.settle()
+    while try broker.publish(from: restored.relay, as: beta.id) > 0 {}
+    while try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake) > 0 {}
+    try alpha.settle()
+    #expect(try states(alpha) == [.queued])
+    clock.advance(by: .seconds(-2 * 86_400))
+    try exchange([alpha, restored], through: broker)
+    #expect(try restored.verdicts().contains("quarantined SIGNATURE-TIME-IN-FUTURE"))
+    #expect(try states(alpha) == [.published])
+    clock.advance(by: .seconds(2 * 86_400))
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, restored], through: broker)
+    #expect(try states(alpha) == [.delivered])
+    #expect(try restored.count("document") == 1)
+  }
+
+  @Test func aUnitThatGotVeryMuchIsToldAllOfIt() throws {
+    // What a restored receiver lacks is the newest: a tally of only the oldest would not name it.
+    let count = 8
+    for number in 0..<count { try alpha.send("\(number)", size: 100, to: [Province.beta]) }
+    try exchange([alpha, beta], through: broker)
+    let restored = try TestNode(Province.beta, clock: alpha.clock)
+    let steward = Steward(context: alpha.context, policy: .init(part: 3), log: .silent)
+    try steward.tally(beta.id)
+    #expect(try alpha.count("tally") == 3)
+    try exchange([alpha, restored], through: broker)
+    #expect(try restored.count("document") == count)
+    let pair = try #require(try alpha.store.reconciliations(with: beta.id).first)
+    #expect(pair.missing == count)
+    #expect(pair.receipts == count)
+  }
+
   @Test func aSuspendedStatusIsTriedAgainTheNextDay() throws {
     try alpha.send(to: [Province.beta])
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}

@@ -15,10 +15,16 @@ package struct Steward: Sendable {
     package var window: Duration
     /// How long content of another unit is kept here although no document names it.
     package var pendingTime = Duration.seconds(30 * 86_400)
+    /// Entries of one tally; what is more goes into further ones.
+    package var part: Int
 
-    package init(interval: Duration = .seconds(86_400), window: Duration = .seconds(30 * 86_400)) {
+    package init(
+      interval: Duration = .seconds(86_400), window: Duration = .seconds(30 * 86_400),
+      part: Int = TallyCodec.maximumEntries
+    ) {
       self.interval = interval
       self.window = window
+      self.part = part
     }
   }
 
@@ -61,17 +67,21 @@ package struct Steward: Sendable {
     return revived > 0 || resent > 0 || !due.isEmpty
   }
 
-  /// Sends `unit` a tally of what went to it. False when there is nothing to tally.
+  /// Sends `unit` a tally of what went to it, in as many parts as its limit asks for. False when
+  /// there is nothing to tally.
   @discardableResult
   package func tally(_ unit: UnitID) throws -> Bool {
     let now = context.clock.now
     let entries = try context.store.tallyEntries(
       for: unit, since: now.advanced(by: .zero - policy.window))
     guard !entries.isEmpty else { return false }
-    let tally = Tally(
-      id: RecordID(at: now), from: context.unit, to: unit, timestamp: now, entries: entries)
-    let signed = try context.signer.sign(TallyCodec.encode(tally), at: now)
-    try context.store.send(SignedTally(tally: tally, signed: signed), at: now)
+    for start in stride(from: 0, to: entries.count, by: policy.part) {
+      let part = entries[start..<min(start + policy.part, entries.count)]
+      let tally = Tally(
+        id: RecordID(at: now), from: context.unit, to: unit, timestamp: now, entries: Array(part))
+      let signed = try context.signer.sign(TallyCodec.encode(tally), at: now)
+      try context.store.send(SignedTally(tally: tally, signed: signed), at: now)
+    }
     return true
   }
 }

@@ -36,8 +36,9 @@ package struct Reconciliation: Sendable {
 }
 
 extension Store {
-  /// What a tally to `unit` says: every delivery without a receipt, and those with one since
-  /// `since`, oldest first.
+  /// What tallies to `unit` say: every delivery without a receipt, and those with one since
+  /// `since`, oldest first. All of them: what a unit lost that was restored from a backup is the
+  /// newest.
   package func tallyEntries(for unit: UnitID, since: Timestamp) throws -> [Tally.Entry] {
     try read { database in
       try database.all(
@@ -49,8 +50,8 @@ extension Store {
         JOIN document ON document.key = d.document
         WHERE d.recipient = ?1 AND document.frozen IS NULL AND (d.state = 'published'
           OR (d.state IN ('delivered', 'refused') AND d.updatedAt >= ?2))
-        ORDER BY d.state = 'published' DESC, d.sequence LIMIT ?3
-        """, [unit.rawValue, since.microseconds, TallyCodec.maximumEntries]
+        ORDER BY d.state = 'published' DESC, d.sequence
+        """, [unit.rawValue, since.microseconds]
       ).map { row in
         Tally.Entry(
           sequence: row["sequence"], documentId: try row.recordID("id"),
@@ -112,8 +113,10 @@ extension Store {
           return sum + (count?["n"] as Int? ?? 0)
         }
         let isHere = states.contains { [.received, .verified, .accepted, .discarded].contains($0) }
-        if !isHere, given == 0 {
-          // Not here, not whole, or refused without an answer that the sender could have.
+        if !isHere, given == 0 || entry.statuses > given {
+          // Not here, not whole, or refused without an answer that the sender could have. With more
+          // of our answers than we know the sender may hold a receipt that we forgot: this unit was
+          // restored from a backup, and refused a copy (altered, or the clock was wrong) afterwards.
           missing.append(entry.documentId)
         } else if given != entry.statuses {
           owed += keys
@@ -129,8 +132,13 @@ extension Store {
         """
         SELECT d.recipient, count(*) AS sent,
           sum(d.state IN ('delivered', 'refused')) AS receipts, t.at, t.answeredAt, t.missing
-        FROM delivery d LEFT JOIN tally t ON t.key = (SELECT max(key) FROM tally
-          WHERE unit = d.recipient AND direction = 'sent')
+        FROM delivery d LEFT JOIN (
+          -- The tallies of one round have the same time.
+          SELECT unit, at, sum(missing) AS missing,
+            CASE WHEN count(answeredAt) = count(*) THEN max(answeredAt) END AS answeredAt
+          FROM tally WHERE direction = 'sent' GROUP BY unit, at
+        ) t ON t.unit = d.recipient AND t.at = (SELECT at FROM tally
+          WHERE unit = d.recipient AND direction = 'sent' ORDER BY key DESC LIMIT 1)
         WHERE d.state IN ('published', 'delivered', 'refused') AND (?1 IS NULL OR d.recipient = ?1)
         GROUP BY d.recipient ORDER BY d.recipient
         """, [unit?.rawValue]
