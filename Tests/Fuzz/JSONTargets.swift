@@ -30,6 +30,9 @@ enum JSONTargets {
       bytes, decode: TallyCodec.decodeTally, encode: TallyCodec.encode, rounded: \.rounded)
     guard let tally = read else { return }
     require((1...TallyCodec.maximumEntries).contains(tally.entries.count), "number of entries")
+    for entry in tally.entries {
+      require(entry.sequence >= 1 && entry.statuses >= 0, "an impossible entry: \(entry)")
+    }
   }
 
   static func tallyAnswer(_ bytes: Data) {
