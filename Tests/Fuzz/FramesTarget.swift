@@ -47,6 +47,8 @@ private struct Conversation {
       do {
         note(frame)
         if let event = try interpreter.event(of: frame) { check(event) }
+        // More would be kept without end.
+        require(UInt64(body.count) <= announced, "more of a body was taken than announced")
       } catch {
         return false
       }

@@ -29,17 +29,15 @@ enum JSONTargets {
     let read = roundTrip(
       bytes, decode: TallyCodec.decodeTally, encode: TallyCodec.encode, rounded: \.rounded)
     guard let tally = read else { return }
-    require((1...TallyCodec.maximumEntries).contains(tally.entries.count), "number of entries")
+    require(!tally.entries.isEmpty, "a tally of nothing")
     for entry in tally.entries {
       require(entry.sequence >= 1 && entry.statuses >= 0, "an impossible entry: \(entry)")
     }
   }
 
   static func tallyAnswer(_ bytes: Data) {
-    let read = roundTrip(
+    roundTrip(
       bytes, decode: TallyCodec.decodeAnswer, encode: TallyCodec.encode, rounded: \.rounded)
-    guard let answer = read else { return }
-    require(answer.missing.count <= TallyCodec.maximumEntries, "number of missing documents")
   }
 
   /// Decodes; what is read must encode, decode to the same value, and encode to the same bytes.
