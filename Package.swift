@@ -72,6 +72,20 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
+// With CONGVAN_FUZZ set (deploy/fuzz) the package is the fuzz target and what it links, nothing else:
+// no dependency is fetched, and an ordinary build does not know of the target.
+if Context.environment["CONGVAN_FUZZ"] != nil {
+  let rooms = [
+    "CRabbitMQ", "COpenSSL", "ExchangeCore", "DocumentSigning", "AMQPTransport", "ExchangeTestKit",
+  ]
+  package.dependencies = []
+  package.targets.removeAll { !rooms.contains($0.name) }
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz", dependencies: rooms.map { .target(name: $0) }, path: "Tests/Fuzz",
+      exclude: ["make-seeds.py", "json.dict"]))
+}
+
 for target in package.targets where target.type != .system {
   target.swiftSettings = houseSettings
 }

@@ -92,6 +92,16 @@ import Testing
       messages.map(\.envelope.messageID) == ["not-utf8:ff01", "not-utf8:fe01", "not-utf8:410042"])
   }
 
+  @Test func anIdThatLooksLikeHexadecimalStaysDifferentToo() async throws {
+    let messages = try await receive(2) { client, exchange, key, unit in
+      for id in [[0xFF], Array("not-utf8:ff".utf8)] {
+        try client.publish(to: exchange, routingKey: key, messageID: id, userID: unit.rawValue)
+      }
+    }
+    #expect(
+      messages.map(\.envelope.messageID) == ["not-utf8:ff", "not-utf8:6e6f742d757466383a6666"])
+  }
+
   @Test func aSenderIsAssertedOnlyByTheBroker() async throws {
     var sender: UnitID?
     let messages = try await receive(2) { client, exchange, key, unit in

@@ -38,10 +38,12 @@ struct MessageProperties {
 
   /// Two different ids must stay different, or the second message would be taken for a repetition:
   /// what is not clean text is spelled in hexadecimal instead of being repaired. NUL counts as not
-  /// clean because C interfaces further on would cut the text there.
+  /// clean because C interfaces further on would cut the text there, and so does a text that looks
+  /// like such a spelling already.
   private static func identifier(_ bytes: amqp_bytes_t) -> String {
-    if let text = bytes.strictText, !text.utf8.contains(0) { return text }
-    return "not-utf8:" + HexText.encode(bytes.lent)
+    let mark = "not-utf8:"
+    if let text = bytes.strictText, !text.utf8.contains(0), !text.hasPrefix(mark) { return text }
+    return mark + HexText.encode(bytes.lent)
   }
 }
 
