@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Does the checker see what it is there to see? Takes the folder of a campaign that was kept
-(--keep), damages copies of its databases in one way each, and expects the checker to say so."""
+(--keep), damages copies of its databases in one way each, and expects the checker to say so. And
+does a campaign that did too little fail, and the same seed make the same plan?"""
 
+import itertools
 import json
 import shutil
 import sqlite3
@@ -9,7 +11,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
+import check as checking
+import faults
 import fsync_order
 from check import Checker, Verdict
 from journal import Journal
@@ -28,6 +33,16 @@ class StillNode(Node):
 
     def run_cli(self, *arguments: str) -> str:
         return '{"signature": "hợp lệ", "state": "accepted"}'
+
+
+def copy(source: Path, target: Path) -> None:
+    """A world of its own for the database; its content files are only read."""
+    target.mkdir(parents=True)
+    for path in source.iterdir():
+        if path.is_dir():
+            (target / path.name).symlink_to(path.resolve())
+        else:
+            shutil.copy(path, target)
 
 
 def damage(world: Path, unit: str, *statements: str) -> None:
@@ -53,6 +68,12 @@ DAMAGES: list[tuple[str, str, Callable[[Path], None]]] = [
     ("a delivery without its receipt", "wrong", lambda w: damage(
         w, MAY, "DELETE FROM status WHERE direction = 'received' AND code = '01' AND document = "
         f"(SELECT document FROM delivery WHERE key = {SENT})")),
+    ("two receipts for a document that nobody had forgotten", "wrong", lambda w: damage(
+        w, MAY, "UPDATE status SET document = (SELECT min(document) FROM delivery WHERE state = "
+        "'delivered'), fromUnit = (SELECT recipient FROM delivery WHERE state = 'delivered' ORDER BY "
+        "document LIMIT 1) WHERE key = (SELECT max(key) FROM status WHERE direction = 'received' "
+        "AND code = '01' AND document <> (SELECT min(document) FROM delivery WHERE state = "
+        "'delivered'))")),
     ("a document waits for ever", "stuck", lambda w: damage(
         w, MAY, f"UPDATE delivery SET state = 'published' WHERE key = {SENT}")),
     ("delivered, and the receiver refused", "lost", lambda w: damage(
@@ -81,9 +102,12 @@ DAMAGES: list[tuple[str, str, Callable[[Path], None]]] = [
 
 
 def check(world: Path, folder: Path, journal: Journal) -> Verdict:
+    """The whole check, with fewer calls of openssl: what they find is tested elsewhere."""
+    checking.OPENSSL_SAMPLE = 1
     documents = [Document(**json.loads(line)) for line in open(folder / "ledger.jsonl")]
     for document in documents:
         document.files = [(name, size, digest) for name, size, digest in document.files]
+    journal.restored = [tuple(r) for r in json.loads((folder / "restored.json").read_text())]
     forgeries = {Forgery(*f) for f in json.loads((folder / "forgeries.json").read_text())}
     nodes: list[Node] = [StillNode(unit, world / unit, journal) for unit in UNITS]
     return Checker(nodes, documents, forgeries, journal, folder / "province/ca/ca.pem", 1).run()
@@ -100,20 +124,48 @@ def order_is_seen(scratch: Path) -> bool:
     return (found.acks, found.syncs, found.unsynced) == (3, 2, 1)
 
 
+def plan_is_seeded() -> bool:
+    """The same seed, the same plan, whatever the faults draw; another seed, another plan."""
+    def plan(seed: int, greedy: bool) -> list[object]:
+        kinds: list[faults.Kind] = [(2, "a", lambda rng: True), (3, "b", lambda rng: True)]
+        found: list[object] = []
+        for pause, kind, rng in itertools.islice(
+                faults.schedule(seed, "lane", (1, 9), kinds), 30):
+            found.append((pause, kind[1], rng.random()))
+            if greedy:
+                rng.random()
+        return found
+    return plan(7, False) == plan(7, True) != plan(8, False)
+
+
+def shortfall_is_seen(scratch: Path) -> bool:
+    """A short form that reached every point often enough but one, and one that reached all."""
+    journal = Journal(scratch)
+    plan = faults.Faults([], cast(Any, None), cast(Any, None), journal, 1, 60, short=True)
+    journal.crash_hits.update(dict.fromkeys(faults.CRASH_POINTS, faults.LEAST_KILLS))
+    enough = plan.is_done()
+    journal.crash_hits["ack.after"] -= 1
+    found = plan.shortfalls()
+    journal.close()
+    return enough and not plan.is_done() and len(found) == 1 and "ack.after" in found[0]
+
+
 def main() -> int:
     folder = Path(sys.argv[1])
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
         journal = Journal(Path(scratch))
-        if not order_is_seen(Path(scratch)):
-            print("NOT SEEN: an acknowledgement before its sync")
-            failed += 1
+        for name, seen in (("an acknowledgement before its sync", order_is_seen(Path(scratch))),
+                           ("a campaign that did too little", shortfall_is_seen(Path(scratch))),
+                           ("the same seed, the same plan", plan_is_seeded())):
+            print(f"{'seen' if seen else 'NOT SEEN'}: {name}")
+            failed += not seen
         clean = check(folder / "province", folder, journal)
         print(f"as it was: {'clean' if clean.is_clean else 'NOT CLEAN'}")
         failed += not clean.is_clean
         for name, member, act in DAMAGES:
             world = Path(scratch) / "world"
-            shutil.copytree(folder / "province" / MAY, world / MAY)
+            copy(folder / "province" / MAY, world / MAY)
             for unit in UNITS:
                 if unit != MAY:
                     (world / unit).symlink_to((folder / "province" / unit).resolve())
