@@ -85,13 +85,13 @@ class Node:
             code = self.process.wait()
             with self.lock:
                 self.restarts += 1
-                self._judge_end(code)
+                self._judge_end(code, time.monotonic() - begun)
                 # A folder that cannot be used at once (disk full) is tried again, not hammered.
                 failures = failures + 1 if code > 0 and time.monotonic() - begun < 2 else 0
                 rest, self.rest = max(self.rest, min(failures, 5) * 0.3), 0.0
             time.sleep(rest)
 
-    def _judge_end(self, code: int) -> None:
+    def _judge_end(self, code: int, seconds: float) -> None:
         expected, arm = self.expected, self.arm
         killed = code == -signal.SIGKILL
         if arm and killed and expected is None:
@@ -99,7 +99,10 @@ class Node:
             self.journal.fault("node: crash point", point=arm[0])
         elif arm:
             self.journal.crash(arm[0], hit=False)
-        if (expected == "kill" and killed) or (arm and killed) or (expected == "term" and code == 0):
+        if killed and (expected == "kill" or arm):
+            return
+        # So young a process has not said yet that it wants to hear of SIGTERM.
+        if expected == "term" and (code == 0 or (code == -signal.SIGTERM and seconds < 3)):
             return
         if code > 0 and self.trouble:
             self.journal.note(f"node starts refused, {self.trouble}")

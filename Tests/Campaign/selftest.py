@@ -47,7 +47,7 @@ def copy(source: Path, target: Path) -> None:
 
 def damage(world: Path, unit: str, *statements: str) -> None:
     database = sqlite3.connect(world / unit / "congvan.db")
-    database.execute("PRAGMA foreign_keys = OFF")
+    database.executescript("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF")
     for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         database.execute(f"DROP TRIGGER {name}")
     for statement in statements:
