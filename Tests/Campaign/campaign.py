@@ -170,8 +170,8 @@ class Campaign:
         return self.report(verdict)
 
     def endure(self, plan: faults.Faults, stream: traffic.Traffic, seconds: float) -> None:
-        """Until the time is over, or the short form has all it wants. A machine that is too slow for
-        the documents gets a quarter more time."""
+        """Until the time is over, or the short form has all it wants. A machine that is too slow
+        for the documents gets a quarter more time."""
         begun = said = time.monotonic()
         while (now := time.monotonic()) < begun + 1.25 * seconds and not plan.is_done():
             issued = sum(1 for document in list(stream.documents) if document.id)
@@ -371,7 +371,8 @@ class Campaign:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="deploy/campaign", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=None, help="of faults (default 10; the short form: at most 6)")
+    parser.add_argument("--minutes", type=float, default=None,
+                        help="of faults (default 10; in the short form at most, default 6)")
     parser.add_argument("--seed", type=int, default=None, help="of the plan (default: random)")
     parser.add_argument("--documents", type=int, default=None, help="default: 740 per minute")
     parser.add_argument("--short", action="store_true",

@@ -149,7 +149,8 @@ class Faults:
         if self.nodes[0].shim:
             machine.append((2, "node: clock step", self.clock_step))
         if self.disk_node:
-            machine += [(1, "node: disk full", self.disk_fills), (1, "node: disk read-only", self.disk_locks)]
+            machine += [(1, "node: disk full", self.disk_fills),
+                        (1, "node: disk read-only", self.disk_locks)]
         if machine:
             lanes["machine"] = ((8, 20), machine)
         return lanes
