@@ -314,8 +314,8 @@ class Faults:
             filler.unlink(missing_ok=True)
 
     def disk_locks(self, rng: random.Random) -> bool:
-        """The disk comes back read-only after a crash of the machine, until somebody repairs it. The
-        kernel refuses this while a file is open for writing, so the node ends before."""
+        """The disk comes back read-only after a crash of the machine, until somebody repairs it.
+        The kernel refuses this while a file is open for writing, so the node ends before."""
         with self._trouble(READ_ONLY) as node:
             with node.stand_still():
                 for _ in range(60):
@@ -337,10 +337,10 @@ class Faults:
                               capture_output=True).returncode == 0
 
     def receiver_lane(self) -> None:
-        """A unit goes back to a backup of its whole folder that is minutes old: what it had taken in
-        and acknowledged since then is gone, and so are the receipts that it got. Whatever it issued
-        since then would be gone for good, so in this time it only receives; that others issued to it
-        comes back when tallies are compared."""
+        """A unit goes back to a backup of its whole folder that is minutes old: what it had taken
+        in and acknowledged since then is gone, and so are the receipts that it got. Whatever it
+        issued since then would be gone for good, so in this time it only receives; what others
+        issued to it comes back when tallies are compared."""
         rng = random.Random(f"{self.seed}/receiver")
         pause = (0.1 * self.seconds, 0.2 * self.seconds)
         while not self.stop.wait(rng.uniform(*pause) / 2):
@@ -506,8 +506,8 @@ class Faults:
         return True
 
     def consumer_timeout(self, rng: random.Random) -> bool:
-        """A node takes longer to acknowledge than the broker waits (30 min, looked at once a minute;
-        here a second): the broker closes the channel. It counts when the broker says so."""
+        """A node takes longer to acknowledge than the broker waits (30 min, looked at once a
+        minute; here a second): the broker closes the channel. It counts when the broker says so."""
         node = self._node(rng)
         log = self.broker.members[0] / "log" / "rabbit.log"
 

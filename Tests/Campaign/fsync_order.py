@@ -32,8 +32,8 @@ def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path
           documents: int = 60) -> Order:
     """Sends documents to a receiver that runs under strace. Both nodes are stopped before.
 
-    Each has content of its own: a batch of nothing but pieces that are stored already has nothing to
-    write, and is rightly acknowledged without a sync.
+    Each has content of its own: a batch of nothing but pieces that are stored already has nothing
+    to write, and is rightly acknowledged without a sync.
     """
     output = scratch / "strace.txt"
     environment = receiver.environment() | {
@@ -47,7 +47,7 @@ def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     file = scratch / "strace.pdf"
     sender.begin()
-    ledger = open(scratch / "ledger.jsonl", "a", encoding="utf-8")  # for who checks the folder later
+    ledger = open(scratch / "ledger.jsonl", "a", encoding="utf-8")  # for a later check
     try:
         for number in range(documents):
             content = b"%PDF-1.7\n" + os.urandom(5000)

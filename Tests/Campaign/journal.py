@@ -23,7 +23,7 @@ class Journal:
         self.crash_misses: collections.Counter[str] = collections.Counter()
         self.findings: list[str] = []
         self.notes: collections.Counter[str] = collections.Counter()
-        self.restored: list[tuple[str, float]] = []  # receivers that went back to a backup, and when
+        self.restored: list[tuple[str, float]] = []  # receivers back at a backup, and when
 
     def write(self, kind: str, **members: Any) -> None:
         entry = {"t": round(time.monotonic() - self.start, 3), "at": time.strftime("%H:%M:%S")}

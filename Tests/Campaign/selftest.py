@@ -47,7 +47,8 @@ def copy(source: Path, target: Path) -> None:
 def damage(folder: Path, statements: list[str]) -> None:
     database = sqlite3.connect(folder / "congvan.db")
     database.executescript("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF")
-    for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+    triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, in triggers:
         database.execute(f"DROP TRIGGER {name}")
     for statement in statements:
         assert database.execute(statement).rowcount != 0, statement
@@ -59,8 +60,8 @@ SOME = "(SELECT max(key) FROM document WHERE direction = 'incoming')"
 SENT = "(SELECT max(key) FROM delivery WHERE state = 'delivered')"
 EARLY = "(SELECT min(key) FROM delivery WHERE state = 'delivered')"
 MAY = "CDCS-MAY"
-# What is done, where the verdict must show it, and the words by which it is seen: another check than
-# the one that is meant must not answer for it.
+# What is done, where the verdict must show it, and the words by which it is seen: another check
+# than the one that is meant must not answer for it.
 DAMAGES: list[tuple[str, str, str, list[str]]] = [
     ("the receiver lost an accepted document", "lost", "has not accepted", [
         f"DELETE FROM received WHERE document = {SOME}",

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The results of one or more campaigns (files of `deploy/campaign --json`) as one Markdown table with
-a column for each."""
+"""The results of one or more campaigns (files of `deploy/campaign --json`) as one Markdown table
+with a column for each."""
 
 import json
 import sys

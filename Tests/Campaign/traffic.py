@@ -57,7 +57,7 @@ class Traffic:
     def __init__(self, nodes: list[Node], journal: Journal, scratch: Path, seed: int, mix: Mix,
                  rate: float, limit: int, clerks: int = 4,
                  choose: Callable[[list[str]], str] | None = None) -> None:
-        """`choose` says at which of some crash points the next clerk ends; otherwise chance does."""
+        """`choose` says at which of some crash points the next clerk ends; else chance does."""
         self.nodes, self.journal, self.scratch, self.mix = nodes, journal, scratch, mix
         self.rate, self.limit, self.choose = rate, limit, choose
         self.rng = random.Random(f"{seed}/traffic")
@@ -89,7 +89,8 @@ class Traffic:
         for document in self.documents:
             if document.is_open:
                 document.id = find(nodes[document.sender], document.subject)
-                document.outcome = "process killed, " + ("issued" if document.id else "nothing issued")
+                found = "issued" if document.id else "nothing issued"
+                document.outcome = f"process killed, {found}"
         with open(self.scratch / "ledger.jsonl", "w", encoding="utf-8") as ledger:
             for document in self.documents:
                 ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
@@ -221,5 +222,6 @@ class Traffic:
 
 def find(node: Node, subject: str) -> str | None:
     """The id of what the node issued under this subject."""
-    rows = node.rows("SELECT id FROM document WHERE direction = 'outgoing' AND subject = ?", subject)
+    rows = node.rows(
+        "SELECT id FROM document WHERE direction = 'outgoing' AND subject = ?", subject)
     return rows[0]["id"] if rows else None
