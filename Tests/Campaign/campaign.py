@@ -164,7 +164,7 @@ class Campaign:
         self.sweep(verdict)
         if plan.is_systematic:
             self.check_order(verdict)
-        self.shortfalls = plan.shortfalls()
+        self.shortfalls += plan.shortfalls()
         if not options.short and verdict.documents < options.least:
             self.shortfalls.append(f"{verdict.documents} documents instead of {options.least}")
         return self.report(verdict)
@@ -285,6 +285,7 @@ class Campaign:
 
     def check_order(self, verdict: Verdict) -> None:
         if not shutil.which("strace"):
+            self.shortfalls.append("no strace here, so the order of sync and ack was not seen")
             return
         assert self.broker
         receiver = self.nodes[2]
