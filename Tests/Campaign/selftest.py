@@ -97,6 +97,9 @@ DAMAGES: list[tuple[str, str, str, list[str]]] = [
     ("an honest message disbelieved", "wrong", "nobody altered it", [
         "UPDATE received SET state = 'quarantined', outcome = 'SIGNATURE-UNTRUSTED' WHERE key = "
         "(SELECT max(key) FROM received WHERE document IS NULL AND state = 'accepted')"]),
+    ("a status disbelieved for ever because of a clock", "wrong", "nobody altered it", [
+        "UPDATE received SET state = 'quarantined', outcome = 'SIGNATURE-TIME-IN-FUTURE' WHERE key "
+        "= (SELECT max(key) FROM received WHERE type = 'congvan.status' AND state = 'accepted')"]),
     ("content without a row", "leftovers", "", [
         "DELETE FROM blob WHERE rowid = (SELECT max(rowid) FROM blob WHERE content IS NULL)"]),
 ]
