@@ -1,22 +1,30 @@
 """The seeded plan of faults. Each lane runs its own faults one after another; the lanes run at the
-same time, so that the broker may die while a node is frozen and a line is cut."""
+same time, so that the broker may die while a node is frozen and a line is cut.
+
+What a seed repeats: the documents, and for every lane the order of its faults, the pauses between
+them and what each draws (`schedule`). What it cannot: the moments at which the lanes and the
+processes meet, because they are real, and so what a fault finds there – the connections to cut, the
+messages to repeat. In the short form crash points are taken in the order in which the machine
+reaches them. A failure is therefore read from the journal and the folder that is kept.
+"""
 
 import contextlib
 import json
 import os
 import random
 import shutil
+import subprocess
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from broker import VHOST, Broker, Cluster
 from journal import Journal
 from meddler import Meddler
-from node import Arm, Node
+from node import DISK_FULL, READ_ONLY, Arm, Node
 from proxy import DOWN, UP
 
 CRASH_POINTS = [
@@ -27,6 +35,12 @@ CRASH_POINTS = [
     "publish.before", "publish.after", "confirm.after", "ack.before", "ack.after"]
 NODE_POINTS = [point for point in CRASH_POINTS if not point.startswith("issue.")]
 RARE = ("assemble.", "content.", "spool.")  # passed only by large files
+LEAST_KILLS = 20  # at every crash point, in the short form
+LEAST_LEADERS = 4  # killed in the short form of a cluster
+LEADER, QUEUE, RESTORE = ("cluster: leader kill -9", "broker: queue deleted",
+                          "broker: restored from an old backup")
+RECEIVER = "node: receiver restored from an old backup"
+Kind = tuple[int, str, Callable[[random.Random], bool]]  # share, name, action
 
 
 @dataclass
@@ -40,26 +54,51 @@ class Pace:
 
 
 LONG = Pace((1, 6), (1, 6), (5, 20), (2, 8))
-SHORT = Pace((0, 0), (3, 8), (15, 25), (2, 5))
+SHORT = Pace((2, 6), (3, 8), (12, 20), (2, 5))
+SHORT_CLUSTER = Pace((2, 6), (3, 8), (1, 3), (2, 5))
+
+
+def schedule(seed: int, lane: str, pace: tuple[float, float], kinds: list[Kind]
+             ) -> Iterator[tuple[float, Kind, random.Random]]:
+    """Pauses and faults of one lane. A fault has chances of its own, so that what it meets does not
+    change what comes after it."""
+    rng = random.Random(f"{seed}/{lane}")
+    while True:  # every kind in its share, in a random order: rare kinds come too
+        bag = [kind for kind in kinds for _ in range(kind[0])]
+        rng.shuffle(bag)
+        for kind in bag:
+            yield rng.uniform(*pace), kind, random.Random(rng.getrandbits(64))
 
 
 class Faults:
     def __init__(self, nodes: list[Node], broker: Broker, meddler: Meddler, journal: Journal,
-                 seed: int, pace: Pace, systematic: bool) -> None:
+                 seed: int, seconds: float, short: bool) -> None:
         self.nodes, self.broker, self.meddler, self.journal = nodes, broker, meddler, journal
-        self.seed, self.pace, self.systematic = seed, pace, systematic
+        self.seed, self.seconds, self.short = seed, seconds, short
+        self.is_cluster = isinstance(broker, Cluster)
+        self.pace = (SHORT_CLUSTER if self.is_cluster else SHORT) if short else LONG
+        # Every crash point in turn; a cluster is there for other faults.
+        self.is_systematic = short and not self.is_cluster
         self.stop = threading.Event()
         self.lock = threading.Lock()
-        self.turn: dict[str, int] = dict.fromkeys(NODE_POINTS, 0)
+        self.turn: dict[str, int] = dict.fromkeys(CRASH_POINTS, 0)
         self.disk_node: Node | None = None
         self.definitions = Path()
         self.threads: list[threading.Thread] = []
-        self.last_fault = time.monotonic()
 
     # Running
 
     def start(self) -> None:
-        lanes: dict[str, tuple[tuple[float, float], list[tuple[int, str, Callable[..., bool]]]]] = {
+        for node in self.nodes if self.is_systematic else []:
+            node.armer = self.next_arm
+            self._thread(f"crash {node.unit}", self._crash_lane, node)
+        for name, (pace, kinds) in self.lanes().items():
+            self._thread(name, self._lane, name, pace, kinds)
+        if not self.short:
+            self._thread("receiver", self.receiver_lane)
+
+    def lanes(self) -> dict[str, tuple[tuple[float, float], list[Kind]]]:
+        lanes: dict[str, tuple[tuple[float, float], list[Kind]]] = {
             "network": (self.pace.network, [
                 (4, "net: cut one connection", self.cut_one),
                 (2, "net: cut all connections", self.cut_all),
@@ -85,47 +124,75 @@ class Faults:
                 (2, "message: status altered", self.alter_status),
                 (4, "message: reordered", self.reorder)]),
         }
-        if isinstance(self.broker, Cluster):
-            lanes["broker"][1].append((8, "cluster: leader kill -9", self.leader_kill))
-        elif not self.systematic:
-            lanes["broker"][1].append((2, "broker: restored from an old backup", self.restore))
-        if not self.systematic:
-            lanes["broker"][1].append((2, "broker: queue deleted", self.queue_deleted))
-        if self.systematic:
-            for node in self.nodes:
-                node.armer = self.next_arm
-                self._thread(f"crash {node.unit}", self._crash_lane, node)
-        else:
+        if self.short and self.is_cluster:
+            lanes["broker"] = (self.pace.broker, [(1, LEADER, self.leader_kill)])
+        if not self.is_systematic:
             lanes["nodes"] = lanes["more nodes"] = (self.pace.nodes, [
                 (5, "node: kill -9", self.node_kill),
                 (3, "node: SIGTERM", self.node_term),
                 (3, "node: SIGSTOP", self.node_freeze),
                 (9, "node: crash point", self.node_crash_point)])
-            if self.nodes[0].shim:
-                lanes["nodes"][1].append((2, "node: clock step", self.clock_step))
-            if self.disk_node:
-                lanes["nodes"][1].append((1, "node: disk full", self.disk_full))
-        for name, (pace, kinds) in lanes.items():
-            self._thread(name, self._lane, name, pace, kinds)
+        if self.short:
+            return lanes
+        lanes["messages"][1].append((2, "message: tally and answer again", self.again_tally))
+        lanes["broker"][1].extend([
+            (2, QUEUE, self.queue_deleted),
+            (1, "broker: exchange of a unit deleted", self.exchange_deleted),
+            (1, "broker: hub deleted", self.hub_deleted),
+            (1, "broker: user deleted", self.user_deleted)])
+        if self.is_cluster:
+            lanes["broker"][1].append((8, LEADER, self.leader_kill))
+        else:  # a backup and what a channel waits for belong to one broker
+            lanes["broker"][1].extend([
+                (2, RESTORE, self.restore), (1, "broker: consumer timeout", self.consumer_timeout)])
+        machine: list[Kind] = []  # one lane, because one disk has one state
+        if self.nodes[0].shim:
+            machine.append((2, "node: clock step", self.clock_step))
+        if self.disk_node:
+            machine += [(1, "node: disk full", self.disk_fills),
+                        (1, "node: disk read-only", self.disk_locks)]
+        if machine:
+            lanes["machine"] = ((8, 20), machine)
+        return lanes
+
+    def is_done(self) -> bool:
+        """The short forms end when they have reached what they are there for."""
+        return self.short and not self.shortfalls()
+
+    def shortfalls(self) -> list[str]:
+        """What a campaign of this form must have done, and has not."""
+        journal = self.journal
+        least = LEAST_KILLS if self.is_systematic else \
+            1 if self.seconds >= 1800 and not self.short else 0
+        found = [f"{journal.crash_hits[point]} kills at {point} instead of {least}"
+                 for point in CRASH_POINTS if journal.crash_hits[point] < least]
+        wanted: dict[str, int] = {}
+        if self.short and self.is_cluster:
+            wanted = {LEADER: LEAST_LEADERS}
+        elif self.seconds >= 1800 and not self.short:
+            wanted = {QUEUE: 1, RECEIVER: 1} | ({LEADER: 20} if self.is_cluster else {RESTORE: 1})
+        found += [f"{journal.faults[name]} × {name} instead of {count}"
+                  for name, count in wanted.items() if journal.faults[name] < count]
+        if not self.short:
+            least = int(self.seconds / 6)
+            if journal.faults.total() < least:
+                found.append(f"{journal.faults.total()} faults instead of {least}")
+            if self.seconds >= 1800 and len(journal.faults) < 12:
+                found.append(f"{len(journal.faults)} kinds of fault instead of 12")
+        return found
 
     def _thread(self, name: str, body: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=body, args=arguments, name=name, daemon=True)
         self.threads.append(thread)
         thread.start()
 
-    def _lane(self, name: str, pace: tuple[float, float],
-              kinds: list[tuple[int, str, Callable[..., bool]]]) -> None:
-        rng = random.Random(f"{self.seed}/{name}")
-        bag: list[tuple[int, str, Callable[..., bool]]] = []
-        while not self.stop.wait(rng.uniform(*pace)):
-            if not bag:  # every kind in its share, in a random order: rare kinds come too
-                bag = [kind for kind in kinds for _ in range(kind[0])]
-                rng.shuffle(bag)
-            _, kind, fault = bag.pop()
+    def _lane(self, name: str, pace: tuple[float, float], kinds: list[Kind]) -> None:
+        for pause, (_, kind, fault), rng in schedule(self.seed, name, pace, kinds):
+            if self.stop.wait(pause):
+                return
             try:
                 if fault(rng):
                     self.journal.fault(kind)
-                    self.last_fault = time.monotonic()
             except Exception as error:  # the broker may be down: this fault did not happen
                 self.journal.write("skipped", fault=kind, error=str(error)[:300])
                 self.journal.note("faults that could not be made (broker down)")
@@ -134,7 +201,6 @@ class Faults:
         self.stop.set()
         for thread in self.threads:
             thread.join()
-        self.last_fault = time.monotonic()
 
     def heal(self) -> None:
         """Undo whatever is left."""
@@ -154,17 +220,20 @@ class Faults:
 
     # Crash points, systematically
 
+    def choose(self, points: list[str]) -> str:
+        """The one of these points that was killed least often, counting those on their way."""
+        with self.lock:
+            point = min(points, key=lambda p: (
+                self.journal.crash_hits[p] + self._armed(p), not p.startswith(RARE), self.turn[p]))
+            self.turn[point] += 1
+        return point
+
     def next_arm(self) -> Arm | None:
-        """The point that was killed least often, with another pass each time."""
+        """With another pass each time."""
         if self.stop.is_set():
             return None
-        with self.lock:
-            # On its way counts half, so that the four nodes take different points.
-            point = min(self.turn, key=lambda p: (
-                self.journal.crash_hits[p] + 0.5 * self._armed(p), self.turn[p]))
-            self.turn[point] += 1
-            tries = self.turn[point]
-        return point, 1 + (tries * 7 % 3 if point.startswith(RARE) else tries * 7 % 5)
+        point = self.choose(NODE_POINTS)
+        return point, 1 + self.turn[point] * 7 % (2 if point.startswith(RARE) else 4)
 
     def _armed(self, point: str) -> int:
         return sum(1 for n in self.nodes if n.is_running and n.arm and n.arm[0] == point)
@@ -193,7 +262,7 @@ class Faults:
     def node_crash_point(self, rng: random.Random) -> bool:
         node = self._node(rng)
         with self.lock:
-            point = min(rng.sample(NODE_POINTS, 6), key=lambda p: self.turn[p])
+            point = min(rng.sample(NODE_POINTS, 6), key=self.turn.__getitem__)
             self.turn[point] += 1
         restarts = node.restarts
         if not node.kill(arm=(point, rng.choice([1, 1, 2, 3, 5, 9]))):
@@ -214,10 +283,23 @@ class Faults:
         node.set_clock(0)
         return True
 
-    def disk_full(self, rng: random.Random) -> bool:
+    @contextlib.contextmanager
+    def _trouble(self, kind: str) -> Iterator[Node]:
         node = self.disk_node
         assert node
-        node.is_disk_full = True
+        node.trouble = kind
+        try:
+            yield node
+        finally:
+            time.sleep(1.5)  # who was refused may say so a moment later
+            node.trouble = ""
+
+    def disk_fills(self, rng: random.Random) -> bool:
+        with self._trouble(DISK_FULL) as node:
+            self._fill(node, rng)
+        return True
+
+    def _fill(self, node: Node, rng: random.Random) -> None:
         filler = node.folder / "filler"
         try:
             with open(filler, "wb", buffering=0) as file:
@@ -230,9 +312,59 @@ class Faults:
             self._pause(rng.uniform(2, 8))
         finally:
             filler.unlink(missing_ok=True)
-            time.sleep(1.5)  # who failed on a full disk may say so a moment later
-            node.is_disk_full = False
-        return True
+
+    def disk_locks(self, rng: random.Random) -> bool:
+        """The disk comes back read-only after a crash of the machine, until somebody repairs it.
+        The kernel refuses this while a file is open for writing, so the node ends before."""
+        with self._trouble(READ_ONLY) as node:
+            with node.stand_still():
+                for _ in range(60):
+                    is_locked = self._remount(node, "ro")
+                    if is_locked:
+                        break
+                    time.sleep(0.05)
+            if is_locked:
+                try:
+                    self._pause(rng.uniform(2, 6))
+                finally:
+                    while not self._remount(node, "rw"):
+                        time.sleep(0.05)
+        return is_locked
+
+    @staticmethod
+    def _remount(node: Node, how: str) -> bool:
+        return subprocess.run(["mount", "-o", f"remount,{how}", str(node.folder)],
+                              capture_output=True).returncode == 0
+
+    def receiver_lane(self) -> None:
+        """A unit goes back to a backup of its whole folder that is minutes old: what it had taken
+        in and acknowledged since then is gone, and so are the receipts that it got. Whatever it
+        issued since then would be gone for good, so in this time it only receives; what others
+        issued to it comes back when tallies are compared."""
+        rng = random.Random(f"{self.seed}/receiver")
+        pause = (0.1 * self.seconds, 0.2 * self.seconds)
+        while not self.stop.wait(rng.uniform(*pause) / 2):
+            try:
+                self._go_back(rng.choice(self.nodes[1:3]), rng.uniform(*pause))
+            except Exception as error:  # half a backup is no fault of the node's
+                self.journal.finding(f"a unit could not be restored from its backup: {error!r}")
+
+    def _go_back(self, node: Node, seconds: float) -> None:
+        backup, lost = node.folder.with_suffix(".backup"), node.folder.with_suffix(".lost")
+        with node.lock:
+            node.is_receiving_only = True
+        while node.clerks:
+            time.sleep(0.05)
+        with node.stand_still():
+            shutil.copytree(node.folder, backup)
+        self.stop.wait(seconds)
+        with node.stand_still():
+            node.folder.rename(lost)
+            backup.rename(node.folder)
+            self.journal.restored.append((node.unit, time.time()))
+        self.journal.fault(RECEIVER, unit=node.unit, secondsBack=round(seconds))
+        node.is_receiving_only = False
+        shutil.rmtree(lost)
 
     # Network
 
@@ -259,7 +391,7 @@ class Faults:
 
     def black_hole(self, rng: random.Random) -> bool:
         """Now and then longer than the watchdog (20 s) and two heartbeats (30 s)."""
-        seconds = rng.uniform(36, 45) if rng.random() < 0.1 and not self.systematic \
+        seconds = rng.uniform(36, 45) if rng.random() < 0.1 and not self.short \
             else rng.uniform(1, 8)
         return self._held(rng, UP, DOWN, seconds=seconds, cut=False)
 
@@ -352,13 +484,50 @@ class Faults:
     def queue_deleted(self, rng: random.Random) -> bool:
         """With all that is in it; the operator provisions it again some seconds later."""
         queue = f"congvan.{rng.choice(['ordinary', 'express'])}.{self._node(rng).unit}"
-        self.broker.api("DELETE", f"/api/queues/{VHOST}/{queue}")
+        return self._deleted(rng, f"/api/queues/{VHOST}/{queue}")
+
+    def exchange_deleted(self, rng: random.Random) -> bool:
+        return self._deleted(rng, f"/api/exchanges/{VHOST}/congvan.out.{self._node(rng).unit}")
+
+    def hub_deleted(self, rng: random.Random) -> bool:
+        """The broker takes what units publish, and can route it to nobody."""
+        return self._deleted(rng, f"/api/exchanges/{VHOST}/congvan.hub")
+
+    def user_deleted(self, rng: random.Random) -> bool:
+        return self._deleted(rng, f"/api/users/{self._node(rng).unit}")
+
+    def _deleted(self, rng: random.Random, path: str) -> bool:
+        self.broker.api("DELETE", path)
         try:
             self._pause(rng.uniform(0, 4))
         finally:
             definitions = json.loads(self.definitions.read_text())
             self._repeat(lambda: self.broker.api("POST", "/api/definitions", definitions))
         return True
+
+    def consumer_timeout(self, rng: random.Random) -> bool:
+        """A node takes longer to acknowledge than the broker waits (30 min, looked at once a
+        minute; here a second): the broker closes the channel. It counts when the broker says so."""
+        node = self._node(rng)
+        log = self.broker.members[0] / "log" / "rabbit.log"
+
+        def said() -> int:
+            return log.read_text(errors="replace").count("waiting for delivery acknowledgement")
+
+        before = said()
+        try:
+            self._wait_for_acks(1_000, 500)
+            node.proxy.cut_all()  # a channel keeps the value with which it was opened
+            self._pause(rng.uniform(2, 3))
+            node.freeze(rng.uniform(3, 6))
+        finally:
+            self._repeat(lambda: self._wait_for_acks(1_800_000, 60_000))
+            node.proxy.cut_all()
+        return said() > before
+
+    def _wait_for_acks(self, limit: int, tick: int) -> None:
+        self.broker.ctl("eval", f"application:set_env(rabbit, consumer_timeout, {limit}), "
+                        f"application:set_env(rabbit, channel_tick_interval, {tick}).")
 
     def restore(self, rng: random.Random) -> bool:
         """Every second time: all that the broker knew since the backup is gone, and what was
@@ -413,6 +582,21 @@ class Faults:
 
     def again_status(self, rng: random.Random) -> bool:
         messages = self.meddler.statuses(rng, self._node(rng), rng.choice([1, 3, 10]))
+        if messages:
+            self.meddler.publish(messages * rng.choice([1, 2]))
+        return bool(messages)
+
+    def again_tally(self, rng: random.Random) -> bool:
+        """An operator compares in the middle of everything, and older tallies and answers come
+        again."""
+        node = self._node(rng)
+        if not node.sit():
+            return False
+        try:
+            node.run_cli("reconcile")
+        finally:
+            node.leave()
+        messages = self.meddler.tallies(rng, node, rng.choice([1, 3]))
         if messages:
             self.meddler.publish(messages * rng.choice([1, 2]))
         return bool(messages)

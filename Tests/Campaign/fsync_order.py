@@ -4,6 +4,8 @@ acknowledgement. A node that acknowledged first would pass every other test, unt
 The node talks plain TCP here, because TLS would hide the frames.
 """
 
+import hashlib
+import json
 import os
 import re
 import signal
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node import Node
+from traffic import Document
 
 ACK = re.compile(r"\\x01\\x00\\x01\\x00\\x00\\x00\\x0d\\x00\\x3c\\x00\\x50")  # basic.ack
 CALL = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)")
@@ -26,11 +29,11 @@ class Order:
 
 
 def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path,
-          documents: int = 60, distinct: bool = True) -> Order:
+          documents: int = 60) -> Order:
     """Sends documents to a receiver that runs under strace. Both nodes are stopped before.
 
-    Each has content of its own: a batch of nothing but pieces that are stored already has nothing to
-    write, and is rightly acknowledged without a sync.
+    Each has content of its own: a batch of nothing but pieces that are stored already has nothing
+    to write, and is rightly acknowledged without a sync.
     """
     output = scratch / "strace.txt"
     environment = receiver.environment() | {
@@ -43,20 +46,25 @@ def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path
          str(receiver.folder)], env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     file = scratch / "strace.pdf"
-    file.write_bytes(b"%PDF-1.7\n" + bytes(5000))
     sender.begin()
+    ledger = open(scratch / "ledger.jsonl", "a", encoding="utf-8")  # for a later check
     try:
         for number in range(documents):
-            if distinct:
-                file.write_bytes(b"%PDF-1.7\n" + os.urandom(5000))
-            sender.run_cli("send", str(file), "--to", receiver.unit, "--number", f"{number}/CV-FS",
-                           "--date", "2026-11-20", "--type", "Công văn", "--subject",
-                           f"Thứ tự ghi đĩa {number}", "--urgency", "thường")
+            content = b"%PDF-1.7\n" + os.urandom(5000)
+            file.write_bytes(content)
+            document = Document(
+                f"Thứ tự ghi đĩa {number}", sender.unit, [receiver.unit],
+                [(file.name, len(content), hashlib.sha256(content).hexdigest())], at=time.time())
+            document.id = sender.run_cli(
+                "send", str(file), "--to", receiver.unit, "--number", f"{number}/CV-FS", "--date",
+                "2026-11-20", "--type", "Công văn", "--subject", document.subject).strip()
+            ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and sender.rows(
                 "SELECT 1 FROM delivery WHERE state <> 'delivered' LIMIT 1"):
             time.sleep(0.2)
     finally:
+        ledger.close()
         sender.end()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for child in children:

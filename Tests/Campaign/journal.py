@@ -2,17 +2,20 @@
 
 import collections
 import json
+import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 
 class Journal:
-    """Thread-safe; every entry is also a line of `journal.jsonl` in the campaign's folder."""
+    """Thread-safe; every entry is also a line of `journal.jsonl` in the campaign's folder. Progress
+    goes to `progress`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, progress: TextIO = sys.stdout) -> None:
         self.start = time.monotonic()
+        self.progress = progress
         self.lock = threading.Lock()
         self.file = open(folder / "journal.jsonl", "a", encoding="utf-8")
         self.faults: collections.Counter[str] = collections.Counter()
@@ -20,6 +23,7 @@ class Journal:
         self.crash_misses: collections.Counter[str] = collections.Counter()
         self.findings: list[str] = []
         self.notes: collections.Counter[str] = collections.Counter()
+        self.restored: list[tuple[str, float]] = []  # receivers back at a backup, and when
 
     def write(self, kind: str, **members: Any) -> None:
         entry = {"t": round(time.monotonic() - self.start, 3), "at": time.strftime("%H:%M:%S")}
@@ -43,7 +47,7 @@ class Journal:
         with self.lock:
             self.findings.append(text)
         self.write("finding", text=text)
-        print(f"campaign: FINDING: {text}", flush=True)
+        self.tell(f"FINDING: {text}")
 
     def note(self, name: str, count: int = 1) -> None:
         with self.lock:
@@ -51,7 +55,10 @@ class Journal:
 
     def say(self, text: str) -> None:
         self.write("say", text=text)
-        print(f"campaign: {time.monotonic() - self.start:6.1f} s  {text}", flush=True)
+        self.tell(f"{time.monotonic() - self.start:6.1f} s  {text}")
+
+    def tell(self, text: str) -> None:
+        print(f"campaign: {text}", file=self.progress, flush=True)
 
     def close(self) -> None:
         self.file.close()

@@ -93,6 +93,15 @@ class Meddler:
         return [Message(node.unit, row["toUnit"], "express", "congvan.status", row["id"],
                         row["signed"], row["documentID"]) for row in rows[:count]]
 
+    def tallies(self, rng: random.Random, node: Node, count: int) -> list[Message]:
+        """Some of the latest tallies and answers that the node has sent, of one kind."""
+        kind = rng.choice(["congvan.tally", "congvan.tally-answer"])
+        rows = node.rows("SELECT messageID, correlationID, toUnit, signed FROM notice WHERE "
+                         "type = ? AND state = 'published' ORDER BY key DESC LIMIT 20", kind)
+        rng.shuffle(rows)
+        return [Message(node.unit, row["toUnit"], "ordinary", kind, row["messageID"], row["signed"],
+                        row["correlationID"]) for row in rows[:count]]
+
     # Publishing
 
     def publish(self, messages: list[Message]) -> None:

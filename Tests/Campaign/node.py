@@ -3,7 +3,6 @@ seen from outside."""
 
 import contextlib
 import os
-import random
 import signal
 import sqlite3
 import struct
@@ -18,7 +17,7 @@ from journal import Journal
 from proxy import Proxy
 
 Arm = tuple[str, int]  # crash point, number of the pass at which the process ends
-CRASH_SIGNALS = {-signal.SIGILL, -signal.SIGTRAP, -signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS}
+DISK_FULL, READ_ONLY = "disk full", "disk read-only"
 
 
 class Node:
@@ -40,8 +39,12 @@ class Node:
         self.armer: Callable[[], Arm | None] | None = None
         self.rest = 0.0  # seconds until the next start
         self.is_closing = False
-        self.is_disk_full = False
+        self.is_held = self.is_standing = False  # see stand_still
+        self.trouble = ""  # DISK_FULL, READ_ONLY: the node and its clerks may refuse to work
+        self.is_receiving_only = False
+        self.clerks = 0  # commands that may write, running now
         self.restarts = 0
+        self.peak_kib = self.peak_files = 0
         self.thread: threading.Thread | None = None
 
     # Process
@@ -63,6 +66,11 @@ class Node:
     def _supervise(self) -> None:
         failures = 0
         while not self.is_closing:
+            if self.is_held:
+                self.is_standing = True
+                time.sleep(0.02)
+                continue
+            self.is_standing = False
             with self.lock:
                 arm = self.next_arm or (self.armer() if self.armer else None)
                 self.next_arm, self.arm, self.expected = None, arm, None
@@ -77,13 +85,13 @@ class Node:
             code = self.process.wait()
             with self.lock:
                 self.restarts += 1
-                self._judge_end(code)
+                self._judge_end(code, time.monotonic() - begun)
                 # A folder that cannot be used at once (disk full) is tried again, not hammered.
                 failures = failures + 1 if code > 0 and time.monotonic() - begun < 2 else 0
                 rest, self.rest = max(self.rest, min(failures, 5) * 0.3), 0.0
             time.sleep(rest)
 
-    def _judge_end(self, code: int) -> None:
+    def _judge_end(self, code: int, seconds: float) -> None:
         expected, arm = self.expected, self.arm
         killed = code == -signal.SIGKILL
         if arm and killed and expected is None:
@@ -91,10 +99,13 @@ class Node:
             self.journal.fault("node: crash point", point=arm[0])
         elif arm:
             self.journal.crash(arm[0], hit=False)
-        if (expected == "kill" and killed) or (arm and killed) or (expected == "term" and code == 0):
+        if killed and (expected == "kill" or arm):
             return
-        if code > 0 and self.is_disk_full:
-            self.journal.note("node starts refused while the disk was full")
+        # So young a process has not said yet that it wants to hear of SIGTERM.
+        if expected == "term" and (code == 0 or (code == -signal.SIGTERM and seconds < 3)):
+            return
+        if code > 0 and self.trouble:
+            self.journal.note(f"node starts refused, {self.trouble}")
             return
         self.journal.finding(
             f"node {self.unit} ended with {code}, expected {expected}, armed {arm}: "
@@ -143,6 +154,28 @@ class Node:
             process.send_signal(signal.SIGCONT)
         return True
 
+    @contextlib.contextmanager
+    def stand_still(self) -> Any:
+        """The node is ended and not started again until the block is left."""
+        self.is_standing, self.is_held = False, True
+        try:
+            while self.thread and self.thread.is_alive() and not self.is_standing:
+                self.terminate()
+                time.sleep(0.02)
+            yield
+        finally:
+            self.is_held = False
+
+    def sample(self) -> None:
+        """The most memory and open files that any process of this node has had."""
+        process = self.process
+        with contextlib.suppress(OSError, StopIteration, AttributeError):
+            folder = Path(f"/proc/{process.pid}")
+            peak = next(line for line in (folder / "status").read_text().splitlines()
+                        if line.startswith("VmHWM:"))
+            self.peak_kib = max(self.peak_kib, int(peak.split()[1]))
+            self.peak_files = max(self.peak_files, len(os.listdir(folder / "fd")))
+
     def end(self) -> None:
         """Stop for good."""
         self.is_closing = True
@@ -167,6 +200,17 @@ class Node:
             file.write(struct.pack("q", int(seconds * 1_000_000)))
 
     # Command line and database
+
+    def sit(self) -> bool:
+        """A clerk sits down at this node's desk, and must `leave`; nobody may while the unit only
+        receives."""
+        with self.lock:
+            self.clerks += not self.is_receiving_only
+            return not self.is_receiving_only
+
+    def leave(self) -> None:
+        with self.lock:
+            self.clerks -= 1
 
     def cli(self, *arguments: str, arm: Arm | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -194,7 +238,3 @@ class Node:
     def rows(self, sql: str, *arguments: Any) -> list[sqlite3.Row]:
         with self.database() as database:
             return database.execute(sql, arguments).fetchall()
-
-
-def pick(rng: random.Random, nodes: list[Node]) -> Node:
-    return rng.choice(nodes)
