@@ -16,6 +16,8 @@ struct ActiveDelivery {
   var savedProgress: Int64
   private var nextPosition: Int64
   private(set) var failure: PublishOutcome?
+  /// Why it cannot go on for a reason of our own: content that is missing or damaged.
+  private(set) var storeFailure: StoreError?
 
   /// Confirmed pieces after which progress is written down, so that a restart resumes near there.
   private static let saveInterval: Int64 = 32
@@ -28,13 +30,15 @@ struct ActiveDelivery {
     nextPosition = progress
   }
 
-  var hasNext: Bool { failure == nil && (!again.isEmpty || nextPosition < work.plan.count) }
+  var hasNext: Bool {
+    failure == nil && storeFailure == nil && (!again.isEmpty || nextPosition < work.plan.count)
+  }
   var isComplete: Bool { progress == work.plan.count }
   var shouldSaveProgress: Bool { progress - savedProgress >= Self.saveInterval }
 
   /// The next message to publish, or nil.
   func peek() -> (position: Int64, step: DeliveryPlan.Step)? {
-    guard failure == nil else { return nil }
+    guard failure == nil, storeFailure == nil else { return nil }
     let position = again.min() ?? nextPosition
     return work.plan[position].map { (position, $0) }
   }
@@ -46,6 +50,8 @@ struct ActiveDelivery {
   }
 
   mutating func fail(_ outcome: PublishOutcome) { failure = failure ?? outcome }
+
+  mutating func fail(_ error: StoreError) { storeFailure = storeFailure ?? error }
 
   mutating func settle(position: Int64, _ outcome: PublishOutcome) {
     guard outstanding.remove(position) != nil else { return }

@@ -123,7 +123,9 @@ package final class Relay: PublishSource {
   ) throws {
     var deliveries: [(key: Int64, result: RelayResult)] = []
     for (key, active) in state.deliveries where active.outstanding.isEmpty {
-      if let failure = active.failure {
+      if let error = active.storeFailure {
+        deliveries.append((key, .suspend(code: error.code, reason: error.reason)))
+      } else if let failure = active.failure {
         if let result = decide(
           failure, trouble: active.work.trouble, progress: active.progress, now: now,
           linkUpSince: state.linkUpSince, random: &state.random)
@@ -228,10 +230,10 @@ package final class Relay: PublishSource {
       do {
         (envelope, body) = try message(step.step, of: active.work)
       } catch let error as StoreError
-        where [.contentMissing, .fileSystem, .notFound].contains(error.kind)
+        where [.contentMissing, .contentDamaged, .fileSystem, .notFound].contains(error.kind)
       {
         // One file that cannot be read must not hold up everybody else.
-        active.fail(.refused(code: 0, text: error.reason))
+        active.fail(error)
         state.deliveries[key] = active
         continue
       }
@@ -261,11 +263,7 @@ package final class Relay: PublishSource {
         try store.signedManifest(document: work.document)
       )
     case .piece(let address):
-      let body = try store.content(
-        address.sha256, offset: address.offset, count: Int(address.length))
-      guard body.count == address.length else {
-        throw StoreError(.contentMissing, "content \(address.sha256): is shorter than recorded")
-      }
+      let body = try store.pieceToSend(address, at: clock.now)
       return (
         Envelope(
           type: MessageKind.piece.rawValue, messageID: address.messageID,

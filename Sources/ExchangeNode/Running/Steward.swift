@@ -54,8 +54,12 @@ package struct Steward: Sendable {
   @discardableResult
   package func tally(_ unit: UnitID) throws -> Bool {
     let now = context.clock.now
-    let entries = try context.store.tallyEntries(
+    var entries = try context.store.tallyEntries(
       for: unit, since: now.advanced(by: .zero - policy.window))
+    if entries.isEmpty {
+      // A person asks, perhaps because the unit lost content of an old document.
+      entries = try context.store.tallyEntries(for: unit, since: Timestamp(microseconds: 0))
+    }
     guard !entries.isEmpty else { return false }
     let tally = Tally(
       id: RecordID(at: now), from: context.unit, to: unit, timestamp: now, entries: entries)

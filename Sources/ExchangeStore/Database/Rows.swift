@@ -85,12 +85,15 @@ extension Database {
     let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
     try run(
       """
-      INSERT INTO blob (sha256, size, content, sender, createdAt) VALUES (?, ?, ?, ?, ?)
-      ON CONFLICT DO NOTHING
+      INSERT INTO blob (sha256, size, content, sender, createdAt, checkedAt)
+      VALUES (?, ?, ?, ?, ?, ?5) ON CONFLICT DO NOTHING
       """,
       [
         content.sha256.bytes, content.size, bytes, sender?.rawValue, time.microseconds,
       ])
+    if changesCount == 1 {
+      try note(content.sha256, cause: "content whole again", detail: nil, at: time, by: .daemon)
+    }
   }
 
   func hasBlob(_ digest: SHA256Digest) throws -> Bool {

@@ -150,7 +150,8 @@ package final class Store: Sendable {
     try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
   }
 
-  /// Removes leftovers of crashes from the content folders. Run by the daemon at its start.
+  /// Removes leftovers of crashes from the content folders. Run by the daemon at its start. A file
+  /// that a document names may be one that a person has put back: it stays and is looked at.
   package func sweepContent() throws {
     try files.removing {
       let transfers = try read {
@@ -165,9 +166,11 @@ package final class Store: Sendable {
       let assembled = Set(try transfers.map { try $0.digest("sha256") })
       try files.sweep(
         isKnownBlob: { digest in
-          try assembled.contains(digest) || self.read { try $0.hasBlob(digest) }
+          try assembled.contains(digest)
+            || self.read { try $0.hasBlob(digest) || $0.isNamed(digest) }
         },
         knownSpool: Set(known))
+      try files.sweepDamaged { digest in try self.read { try $0.hasBlob(digest) } }
     }
   }
 }
