@@ -279,14 +279,12 @@ package final class Relay: PublishSource {
     _ outcome: PublishOutcome, trouble: Trouble, progress: Int64, now: Timestamp,
     linkUpSince: Timestamp?, random: inout SystemRandomNumberGenerator
   ) -> RelayResult? {
-    if case .refused(0, let text) = outcome {
-      return .suspend(code: StoreErrorCode.contentMissing.rawValue, reason: text)
-    }
     // Only time with a broker that answers counts towards the horizon.
     var trouble = trouble
     let since = max(trouble.failedAt ?? now, linkUpSince ?? now)
     trouble.failures += 1
-    trouble.failingFor += max(.zero, since.duration(to: now))
+    // A clock that jumps ahead is not time that passed: no pause between two attempts is that long.
+    trouble.failingFor += min(max(.zero, since.duration(to: now)), policy.backoff.cap * 2)
     trouble.failedAt = now
     let decision = policy.decide(
       outcome, failures: trouble.failures, failingFor: trouble.failingFor, using: &random)

@@ -33,6 +33,13 @@ package struct Steward: Sendable {
   /// One round. Returns whether there may be something to publish now.
   package func step() throws -> Bool {
     let now = context.clock.now
+    let hastened = try context.store.hastenRetries(
+      beyond: now.advanced(by: Backoff.message.cap), at: now)
+    if hastened > 0 {
+      log.warning(
+        "retries were set by a clock that was ahead: they are due now",
+        metadata: ["count": "\(hastened)"])
+    }
     let expired = try context.store.expire(at: now)
     if expired > 0 {
       log.warning("deliveries expired without a receipt", metadata: ["count": "\(expired)"])
@@ -44,10 +51,10 @@ package struct Steward: Sendable {
     }
     let due = try context.store.unitsWithoutTally(
       since: now.advanced(by: .zero - policy.interval),
-      window: now.advanced(by: .zero - policy.window))
+      window: now.advanced(by: .zero - policy.window), now: now)
     for unit in due { try tally(unit) }
     try context.store.checkpoint()
-    return revived > 0 || !due.isEmpty
+    return hastened > 0 || revived > 0 || !due.isEmpty
   }
 
   /// Sends `unit` a tally of what went to it. False when there is nothing to tally.

@@ -61,18 +61,20 @@ extension Store {
   }
 
   /// Units to which something went out and no tally since `before`. Deliveries younger than that
-  /// are given time for their receipt.
-  package func unitsWithoutTally(since before: Timestamp, window: Timestamp) throws -> [UnitID] {
+  /// are given time for their receipt. What lies after `now` was written while the clock was wrong.
+  package func unitsWithoutTally(since before: Timestamp, window: Timestamp, now: Timestamp) throws
+    -> [UnitID]
+  {
     try read { database in
       try database.all(
         """
         SELECT DISTINCT recipient FROM delivery d
-        WHERE createdAt < ?1 AND (state = 'published'
+        WHERE (createdAt < ?1 OR createdAt > ?3) AND (state = 'published'
             OR (state = 'delivered' AND updatedAt >= ?2))
           AND NOT EXISTS (SELECT 1 FROM tally WHERE direction = 'sent'
-            AND unit = d.recipient AND at >= ?1)
+            AND unit = d.recipient AND at BETWEEN ?1 AND ?3)
         ORDER BY recipient LIMIT 1000
-        """, [before.microseconds, window.microseconds]
+        """, [before.microseconds, window.microseconds, now.microseconds]
       ).map { try $0.unit("recipient") }
     }
   }
@@ -159,15 +161,18 @@ extension Store {
   package func reviveNotices(suspendedBefore before: Timestamp, at time: Timestamp) throws -> Int {
     let isDue = try read { database in
       try database.one(
-        "SELECT 1 FROM notice WHERE state = 'suspended' AND updatedAt <= ? LIMIT 1",
-        [before.microseconds]) != nil
+        """
+        SELECT 1 FROM notice WHERE state = 'suspended' AND (updatedAt <= ?1 OR updatedAt > ?2)
+        LIMIT 1
+        """, [before.microseconds, time.microseconds]) != nil
     }
     guard isDue else { return 0 }
     return try write { database in
       try database.all(
         """
         UPDATE notice SET state = 'queued', failures = 0, failingFor = 0, failedAt = NULL,
-          updatedAt = ? WHERE state = 'suspended' AND updatedAt <= ? RETURNING key
+          updatedAt = ?1 WHERE state = 'suspended' AND (updatedAt <= ?2 OR updatedAt > ?1)
+        RETURNING key
         """, [time.microseconds, before.microseconds]
       ).count
     }
