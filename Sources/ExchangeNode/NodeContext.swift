@@ -36,15 +36,16 @@ package struct NodeContext: Sendable {
     self.clock = clock
   }
 
-  /// Makes and signs a status of this unit.
+  /// Makes and signs a status of this unit. It is later than `previous`, whatever the clock says.
   func sign(
     documentID: RecordID, manifestDigest: SHA256Digest, to: UnitID, code: StatusCode,
-    reasonCode: OutcomeCode? = nil, note: String? = nil
+    reasonCode: OutcomeCode? = nil, note: String? = nil, after previous: Timestamp? = nil
   ) throws -> SignedStatus {
     let now = clock.now
+    let time = previous.map { max(now, $0.advanced(by: .microseconds(1))) } ?? now
     let statement = StatusStatement(
       statusID: RecordID(at: now), documentID: documentID, manifestDigest: manifestDigest,
-      from: unit, to: to, code: code, timestamp: now, reasonCode: reasonCode?.rawValue,
+      from: unit, to: to, code: code, timestamp: time, reasonCode: reasonCode?.rawValue,
       note: note.map { TextRules.fitting($0, maximum: 500) })
     return SignedStatus(
       statement: statement, signed: try signer.sign(StatusCodec.encode(statement), at: now))

@@ -16,6 +16,7 @@ package enum StoreErrorCode: String, FailureCode {
   case busy = "STORE-BUSY"
   case fileSystem = "STORE-FILE-SYSTEM"
   case contentMissing = "STORE-CONTENT-MISSING"
+  case contentDamaged = "STORE-CONTENT-DAMAGED"
   case illegalTransition = "STORE-ILLEGAL-TRANSITION"
   case notFound = "NOT-FOUND"
   case ambiguous = "ID-AMBIGUOUS"
@@ -32,7 +33,8 @@ package enum StoreErrorCode: String, FailureCode {
     case .readOnly: "Make the node's folder and its disk writable for this user."
     case .busy: "Another process keeps the database locked; try again."
     case .fileSystem: "Check free space and permissions of the node's folder."
-    case .contentMissing: "Restore the blobs folder from the backup that belongs to the database."
+    case .contentMissing, .contentDamaged:
+      "Restore blobs/ from the backup, or: congvan check --repair FILE; then: congvan resend ID"
     case .illegalTransition: "Look at the current state with: congvan show ID"
     case .notFound: "List what there is with: congvan outbox, congvan inbox"
     case .ambiguous:

@@ -28,7 +28,7 @@ struct CongvanCommand: AsyncParsableCommand {
       DeliveriesCommand.self, ShowCommand.self, ExportCommand.self, VerifyCommand.self,
       RefuseCommand.self, RecallCommand.self, ResendCommand.self, UnitsCommand.self,
       QuarantineCommand.self,
-      ReconcileCommand.self,
+      ReconcileCommand.self, CheckCommand.self,
       BrokerCommand.self, ConfigCommand.self, BenchCommand.self,
     ])
 }

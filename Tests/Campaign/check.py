@@ -220,7 +220,7 @@ class Checker:
             if before is None:
                 if after not in ("queued", "received", "quarantined"):
                     wrong.append(f"{key}: begins as {after}")
-            elif after not in table.get(before, "").split():
+            elif after != before and after not in table.get(before, "").split():
                 wrong.append(f"{key}: {before} → {after} is not allowed")
             last[key] = after
         wrong += [f"{key}: is {state}, its history says {last.get(key)}"

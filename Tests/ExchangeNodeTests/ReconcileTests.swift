@@ -3,6 +3,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import GRDB
 import Logging
 import Testing
 
@@ -78,6 +79,33 @@ import Testing
       try alpha.texts(
         "SELECT cause FROM history WHERE subject = 'delivery' AND toState = 'queued'")
         == ["issued", "reconciled"])
+  }
+
+  /// The sender's database is a backup: it is told which documents it no longer knows, and its new
+  /// ones collide with none of them.
+  @Test func aRestoredSenderIsToldWhatItNoLongerKnows() throws {
+    try alpha.send("trước", to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let backup = try TemporaryFolder()
+    try DatabaseQueue(path: alpha.folder.path(Store.fileName)).inDatabase {
+      try $0.execute(sql: "VACUUM INTO '\(backup.path(Store.fileName))'")
+    }
+    let restored = try TestNode(Province.alpha, clock: alpha.clock, folder: backup)
+    let lost = try alpha.send("sau", to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    alpha.clock.advance(by: .seconds(7200))
+
+    let new = try restored.send("mới", to: [Province.beta])
+    try exchange([restored, beta], through: broker)
+    try steward(restored).tally(beta.id)
+    try exchange([restored, beta], through: broker)
+    #expect(try states(restored) == [.delivered, .delivered])
+    #expect(try beta.count("document", "direction = 'incoming'") == 3)
+    let told = try restored.store.quarantined(limit: 10)
+    #expect(told.map(\.outcome) == ["STATUS-UNMATCHED"])
+    #expect(told[0].detail?.contains(lost.rawValue) == true)
+    #expect(told[0].detail?.contains("restored from a backup") == true)
+    #expect(told[0].detail?.contains(new.rawValue) == false)
   }
 
   @Test func whenNothingIsMissingNothingIsSentAgain() throws {

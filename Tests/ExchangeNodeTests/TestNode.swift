@@ -23,13 +23,15 @@ final class TestNode: Sendable {
 
   init(
     _ organ: Organ, clock: ManualClock = ManualClock(), limits: IntakeLimits = IntakeLimits(),
-    policy: RetryPolicy = RetryPolicy(), directory: Directory? = nil
+    policy: RetryPolicy = RetryPolicy(), directory: Directory? = nil,
+    folder: TemporaryFolder? = nil
   ) throws {
     let province = try Province.shared.get()
     let directory = directory ?? province.directory
     self.organ = organ
     self.clock = clock
-    folder = try TemporaryFolder()
+    let folder = try folder ?? TemporaryFolder()
+    self.folder = folder
     context = NodeContext(
       unit: organ,
       store: try Store(folder: folder.url.path, hashing: OpenSSLHashing(), create: true),

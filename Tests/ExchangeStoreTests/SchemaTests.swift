@@ -85,6 +85,27 @@ import Testing
     #expect(try store.documents(idPrefix: "019a0000").map(\.summary.subject) == ["Cũ"])
   }
 
+  /// A backup is not in WAL mode yet. Whoever opens it wants to change that, and SQLite gives up at
+  /// once when another process (a daemon and a command after a restore) is just writing to it.
+  @Test func aBackupOpensWhileAnotherProcessOpensIt() throws {
+    let test = try TestStore()
+    try test.issue()
+    let folder = try TemporaryFolder()
+    try test.store.pool.vacuum(into: folder.path(Store.fileName))
+    let other = try DatabaseQueue(path: folder.path(Store.fileName))
+    let isHeld = DispatchSemaphore(value: 0)
+    Thread {
+      try? other.inTransaction(.immediate) { _ in
+        isHeld.signal()
+        Thread.sleep(forTimeInterval: 0.2)
+        return .commit
+      }
+    }.start()
+    isHeld.wait()
+    let store = try Store(folder: folder.url.path, hashing: OpenSSLHashing())
+    #expect(try store.deliveries(DeliveryFilter()).count == 1)
+  }
+
   // MARK: What cannot be used
 
   @Test func aMissingFolderIsMissing() throws {

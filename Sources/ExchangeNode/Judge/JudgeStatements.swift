@@ -37,7 +37,10 @@ extension Judge {
         return (.status(status, about: nil, effect: nil), evidence)
       }
       return quarantine(
-        .statusUnmatched, "document \(status.documentID) was never sent to “\(sender)”")
+        .statusUnmatched,
+        "document \(status.documentID) is not known here as sent to “\(sender)”, which says "
+          + "\(status.code) about it: a database that was restored from a backup does not know what "
+          + "was issued after the backup; “\(sender)” can export it")
     }
   }
 

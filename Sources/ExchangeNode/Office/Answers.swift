@@ -14,10 +14,11 @@ extension Office {
     }
     let status = try context.sign(
       documentID: document.id, manifestDigest: digest, to: document.sender, code: .refused,
-      reasonCode: .refusedByPerson, note: reason)
+      reasonCode: .refusedByPerson, note: reason,
+      after: try context.store.lastStatusTime(document: document.key))
     try context.store.refuse(
       document: document.key, statement: status.statement, signed: status.signed,
-      at: status.statement.timestamp)
+      at: context.clock.now)
     return document.id
   }
 

@@ -18,6 +18,8 @@ struct ActiveDelivery {
   private(set) var failure: PublishOutcome?
   /// Its turn is over because it ended in the database meanwhile: nothing is left to write down.
   private(set) var isDropped = false
+  /// Why it cannot go on for a reason of our own: content that is missing or damaged.
+  private(set) var storeFailure: StoreError?
 
   /// Confirmed pieces after which progress is written down, so that a restart resumes near there.
   private static let saveInterval: Int64 = 32
@@ -34,7 +36,7 @@ struct ActiveDelivery {
   var isComplete: Bool { progress == work.plan.count }
   var shouldSaveProgress: Bool { progress - savedProgress >= Self.saveInterval }
 
-  private var isOver: Bool { failure != nil || isDropped }
+  private var isOver: Bool { failure != nil || storeFailure != nil || isDropped }
 
   /// The next message to publish, or nil.
   func peek() -> (position: Int64, step: DeliveryPlan.Step)? {
@@ -52,6 +54,8 @@ struct ActiveDelivery {
   mutating func drop() { isDropped = true }
 
   mutating func fail(_ outcome: PublishOutcome) { failure = failure ?? outcome }
+
+  mutating func fail(_ error: StoreError) { storeFailure = storeFailure ?? error }
 
   mutating func settle(position: Int64, _ outcome: PublishOutcome) {
     guard outstanding.remove(position) != nil else { return }

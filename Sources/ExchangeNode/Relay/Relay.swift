@@ -155,6 +155,8 @@ package final class Relay: PublishSource {
     for (key, active) in state.deliveries where active.outstanding.isEmpty {
       if active.isDropped {
         dropped.append(key)
+      } else if let error = active.storeFailure {
+        deliveries.append((key, .suspend(code: error.code, reason: error.reason)))
       } else if let failure = active.failure {
         if let result = decide(
           failure, trouble: active.work.trouble, progress: active.progress, now: now,
@@ -296,10 +298,10 @@ package final class Relay: PublishSource {
         }
         (envelope, body) = message
       } catch let error as StoreError
-        where [.contentMissing, .fileSystem, .notFound].contains(error.kind)
+        where [.contentMissing, .contentDamaged, .fileSystem, .notFound].contains(error.kind)
       {
         // One file that cannot be read must not hold up everybody else.
-        active.fail(.refused(code: 0, text: error.reason))
+        active.fail(error)
         state.deliveries[key] = active
         continue
       }
@@ -330,11 +332,7 @@ package final class Relay: PublishSource {
         try store.signedManifest(document: work.document)
       )
     case .piece(let address):
-      let body = try store.content(
-        address.sha256, offset: address.offset, count: Int(address.length))
-      guard body.count == address.length else {
-        throw StoreError(.contentMissing, "content \(address.sha256): is shorter than recorded")
-      }
+      let body = try store.pieceToSend(address, at: clock.now)
       return (
         Envelope(
           type: MessageKind.piece.rawValue, messageID: address.messageID,
@@ -350,14 +348,12 @@ package final class Relay: PublishSource {
     _ outcome: PublishOutcome, trouble: Trouble, progress: Int64, now: Timestamp,
     linkUpSince: Timestamp?, random: inout SystemRandomNumberGenerator
   ) -> RelayResult? {
-    if case .refused(0, let text) = outcome {
-      return .suspend(code: StoreErrorCode.contentMissing.rawValue, reason: text)
-    }
     // Only time with a broker that answers counts towards the horizon.
     var trouble = trouble
     let since = max(trouble.failedAt ?? now, linkUpSince ?? now)
     trouble.failures += 1
-    trouble.failingFor += max(.zero, since.duration(to: now))
+    // A clock that jumps ahead is not time that passed: no pause between two attempts is that long.
+    trouble.failingFor += min(max(.zero, since.duration(to: now)), policy.backoff.cap * 2)
     trouble.failedAt = now
     let decision = policy.decide(
       outcome, failures: trouble.failures, failingFor: trouble.failingFor, using: &random)

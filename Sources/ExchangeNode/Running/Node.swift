@@ -120,8 +120,10 @@ package final class Node: Sendable {
 
   private func stewarding() {
     let steward = Steward(context: context, policy: options.steward, log: log)
+    let care = ContentCare(context: context, log: log)
     loop(Doorbell(), name: "steward", pause: 60) { [self] in
       if try steward.step() { stop.wake() }
+      try care.step()
       return false
     }
   }

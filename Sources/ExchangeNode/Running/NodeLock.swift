@@ -15,9 +15,7 @@ package struct NodeLock: ~Copyable {
   package init(folder: String) throws(StoreError) {
     let path = "\(folder)/node.lock"
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw StoreError(.fileSystem, "open \(path): \(String(cString: strerror(errno)))")
-    }
+    guard descriptor >= 0 else { throw StoreError.system("open", path) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)
       throw StoreError(.locked, "\(folder): a daemon is running on this folder")

@@ -41,6 +41,13 @@ package struct Steward: Sendable {
   /// One round. Returns whether there may be something to publish now.
   package func step() throws -> Bool {
     let now = context.clock.now
+    let hastened = try context.store.hastenRetries(
+      beyond: now.advanced(by: Backoff.message.cap), at: now)
+    if hastened > 0 {
+      log.warning(
+        "retries were set by a clock that was ahead: they are due now",
+        metadata: ["count": "\(hastened)"])
+    }
     let expired = try context.store.expire(at: now)
     if expired > 0 {
       log.warning("deliveries expired without a receipt", metadata: ["count": "\(expired)"])
@@ -61,10 +68,10 @@ package struct Steward: Sendable {
     }
     let due = try context.store.unitsWithoutTally(
       since: now.advanced(by: .zero - policy.interval),
-      window: now.advanced(by: .zero - policy.window))
+      window: now.advanced(by: .zero - policy.window), now: now)
     for unit in due { try tally(unit) }
     try context.store.checkpoint()
-    return revived > 0 || resent > 0 || !due.isEmpty
+    return hastened > 0 || revived > 0 || resent > 0 || !due.isEmpty
   }
 
   /// Sends `unit` a tally of what went to it, in as many parts as its limit asks for. False when
@@ -72,8 +79,12 @@ package struct Steward: Sendable {
   @discardableResult
   package func tally(_ unit: UnitID) throws -> Bool {
     let now = context.clock.now
-    let entries = try context.store.tallyEntries(
+    var entries = try context.store.tallyEntries(
       for: unit, since: now.advanced(by: .zero - policy.window))
+    if entries.isEmpty {
+      // A person asks, perhaps because the unit lost content of an old document.
+      entries = try context.store.tallyEntries(for: unit, since: Timestamp(microseconds: 0))
+    }
     guard !entries.isEmpty else { return false }
     for start in stride(from: 0, to: entries.count, by: policy.part) {
       let part = entries[start..<min(start + policy.part, entries.count)]

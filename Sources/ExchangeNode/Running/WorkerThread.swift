@@ -1,7 +1,6 @@
 import ExchangeCore
 import Foundation
 import ServiceLifecycle
-import Synchronization
 
 /// Blocking work, each on a thread of its own, as one service: the cooperative pool is never blocked.
 ///
@@ -41,35 +40,6 @@ struct ThreadsService: Service {
       }
       thread.name = worker.name
       thread.start()
-    }
-  }
-}
-
-/// A bell between threads: rung any number of times, it lets one wait through.
-package final class Doorbell: Sendable {
-  private let condition = NSCondition()
-  private let isRung = Mutex(false)
-
-  package init() {}
-
-  package func ring() {
-    condition.lock()
-    isRung.withLock { $0 = true }
-    condition.signal()
-    condition.unlock()
-  }
-
-  /// Waits until the bell rings, or `seconds` at most. True when it rang.
-  package func wait(seconds: Double) -> Bool {
-    condition.lock()
-    defer { condition.unlock() }
-    let deadline = Date(timeIntervalSinceNow: seconds)
-    while !isRung.withLock({ $0 }) {
-      if !condition.wait(until: deadline) { break }
-    }
-    return isRung.withLock { rung in
-      defer { rung = false }
-      return rung
     }
   }
 }

@@ -26,7 +26,8 @@ package enum StoredContent: Sendable {
 }
 
 /// The folders beside the database: `blobs/<2 digits>/<digest>` for content longer than 256 KiB,
-/// `spool/` for attachments that are still coming in, `tmp/` for files being written.
+/// `spool/` for attachments that are still coming in, `tmp/` for files being written, `damaged/` for
+/// what no longer had its digest.
 ///
 /// Every file is written under another name, synced, renamed, and its folder synced, before a row
 /// may name it. Paths come from digests and row keys, never from a peer.
@@ -34,10 +35,10 @@ package struct ContentFiles: Sendable {
   /// Up to this many bytes a row is faster than a synced file (measured: 100 KiB 1.7 times faster
   /// in the database, 1 MiB 2.2 times faster as a file).
   package static let inlineLimit = 262_144
-  private static let chunk = 1_048_576
+  static let chunk = 1_048_576
 
-  private let root: String
-  private let hashing: any ContentHashing
+  let root: String
+  let hashing: any ContentHashing
 
   /// Makes the folders when they are missing.
   package init(folder: String, hashing: any ContentHashing) throws(StoreError) {
@@ -204,20 +205,9 @@ package struct ContentFiles: Sendable {
     let path = spoolPath(transfer)
     guard FileIO.size(path) != nil else {
       // A crash after the rename and before the row: the blob is there already.
-      return FileIO.size(blobPath(digest)) == size
+      return condition(digest, size: size) == .intact
     }
-    let hash = hashing.makeHash()
-    do {
-      let file = try OpenFile(path, O_RDONLY)
-      var offset: Int64 = 0
-      while offset < size {
-        let data = try file.read(count: Int(min(Int64(Self.chunk), size - offset)), at: offset)
-        if data.isEmpty { break }
-        hash.update(data)
-        offset += Int64(data.count)
-      }
-    }
-    guard hash.finish() == digest else {
+    guard try self.digest(of: OpenFile(path, O_RDONLY), size: size) == digest else {
       FileIO.remove(path)
       return false
     }
@@ -260,7 +250,7 @@ package struct ContentFiles: Sendable {
     }
   }
 
-  private func names(in folder: String) -> [String] {
+  func names(in folder: String) -> [String] {
     (try? FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)")) ?? []
   }
 
@@ -279,7 +269,7 @@ package struct ContentFiles: Sendable {
 
   private func spoolPath(_ name: SpoolName) -> String { "\(root)/spool/\(name.fileName)" }
 
-  private func blobPath(_ digest: SHA256Digest) -> String {
+  func blobPath(_ digest: SHA256Digest) -> String {
     let hex = digest.hex
     return "\(root)/blobs/\(hex.prefix(2))/\(hex)"
   }

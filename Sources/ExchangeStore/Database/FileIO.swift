@@ -90,6 +90,12 @@ enum FileIO {
   }
 
   static func remove(_ path: String) { unlink(path) }
+
+  /// True when the file system of `path` is mounted read-only.
+  static func isReadOnly(_ path: String) -> Bool {
+    var status = statvfs()
+    return statvfs(path, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
+  }
 }
 
 extension stat {
@@ -102,8 +108,14 @@ extension stat {
 
 extension StoreError {
   /// The failure of the system call just made; reads `errno`.
-  static func system(_ call: String, _ what: String) -> StoreError {
-    let text = String(cString: strerror(errno))
-    return StoreError(.fileSystem, "\(call) \(what): \(text)")
+  package static func system(_ call: String, _ what: String) -> StoreError {
+    let number = errno
+    let kind: StoreErrorCode =
+      switch number {
+      case ENOSPC, EDQUOT: .full
+      case EROFS: .readOnly
+      default: .fileSystem
+      }
+    return StoreError(kind, "\(call) \(what): \(String(cString: strerror(number)))")
   }
 }

@@ -360,6 +360,9 @@ extension Database {
     case .refused(let code, let reason), .suspended(let code, let reason):
       error = (code, reason)
       cause = code
+      if code == OutcomeCode.attachmentAltered.rawValue {
+        try distrustContent(ofDocument: row["document"])
+      }
     }
     try run(
       """

@@ -62,18 +62,20 @@ extension Store {
   }
 
   /// Units to which something went out and no tally since `before`. Deliveries younger than that
-  /// are given time for their receipt.
-  package func unitsWithoutTally(since before: Timestamp, window: Timestamp) throws -> [UnitID] {
+  /// are given time for their receipt. What lies after `now` was written while the clock was wrong.
+  package func unitsWithoutTally(since before: Timestamp, window: Timestamp, now: Timestamp) throws
+    -> [UnitID]
+  {
     try read { database in
       try database.all(
         """
         SELECT DISTINCT recipient FROM delivery d
-        WHERE createdAt < ?1 AND (state = 'published'
+        WHERE (createdAt < ?1 OR createdAt > ?3) AND (state = 'published'
             OR (state = 'delivered' AND updatedAt >= ?2))
           AND NOT EXISTS (SELECT 1 FROM tally WHERE direction = 'sent'
-            AND unit = d.recipient AND at >= ?1)
+            AND unit = d.recipient AND at BETWEEN ?1 AND ?3)
         ORDER BY recipient LIMIT 1000
-        """, [before.microseconds, window.microseconds]
+        """, [before.microseconds, window.microseconds, now.microseconds]
       ).map { try $0.unit("recipient") }
     }
   }
@@ -93,14 +95,17 @@ extension Store {
     }
   }
 
-  /// Compares a tally with what is here. `missing`: not here, or attachments are missing. `owed`:
-  /// received messages whose stored statuses the sender lacks.
+  /// Compares a tally with what is here. `missing`: not here, or attachments are missing, also of
+  /// documents that the tally does not name and whose content was damaged since. `owed`: received
+  /// messages whose stored statuses the sender lacks, also about documents of the last week that the
+  /// tally does not name: its database may be a backup that does not know them.
   package func compare(_ tally: Tally, from sender: UnitID) throws
     -> (missing: [RecordID], owed: [Int64])
   {
     try read { database in
       var missing: [RecordID] = []
       var owed: [Int64] = []
+      let damaged = try database.documentsWithoutContent(of: sender)
       for entry in tally.entries {
         let rows = try database.all(
           "SELECT key, state FROM received WHERE sender = ? AND messageID = ?",
@@ -118,11 +123,18 @@ extension Store {
           // of our answers than we know the sender may hold a receipt that we forgot: this unit was
           // restored from a backup, and refused a copy (altered, or the clock was wrong) afterwards.
           missing.append(entry.documentId)
+        } else if damaged.contains(entry.documentId) {
+          missing.append(entry.documentId)
+          owed += keys
         } else if given != entry.statuses {
           owed += keys
         }
       }
-      return (missing, owed)
+      if tally.entries.count < TallyCodec.maximumEntries {
+        owed += try database.unnamedDocuments(in: tally, of: sender)
+      }
+      let rest = damaged.subtracting(missing).sorted { $0.rawValue < $1.rawValue }
+      return (missing + rest.prefix(TallyCodec.maximumEntries - missing.count), owed)
     }
   }
 
@@ -157,15 +169,18 @@ extension Store {
   package func reviveNotices(suspendedBefore before: Timestamp, at time: Timestamp) throws -> Int {
     let isDue = try read { database in
       try database.one(
-        "SELECT 1 FROM notice WHERE state = 'suspended' AND updatedAt <= ? LIMIT 1",
-        [before.microseconds]) != nil
+        """
+        SELECT 1 FROM notice WHERE state = 'suspended' AND (updatedAt <= ?1 OR updatedAt > ?2)
+        LIMIT 1
+        """, [before.microseconds, time.microseconds]) != nil
     }
     guard isDue else { return 0 }
     return try write { database in
       try database.all(
         """
         UPDATE notice SET state = 'queued', failures = 0, failingFor = 0, failedAt = NULL,
-          updatedAt = ? WHERE state = 'suspended' AND updatedAt <= ? RETURNING key
+          updatedAt = ?1 WHERE state = 'suspended' AND (updatedAt <= ?2 OR updatedAt > ?1)
+        RETURNING key
         """, [time.microseconds, before.microseconds]
       ).count
     }
@@ -205,6 +220,40 @@ extension Store {
 }
 
 extension Database {
+  /// Documents of `sender` that we believe and whose content is no longer here, nor on its way from
+  /// the spool.
+  fileprivate func documentsWithoutContent(of sender: UnitID) throws -> Set<RecordID> {
+    let rows = try all(
+      """
+      SELECT DISTINCT document.id FROM document
+      JOIN received ON received.document = document.key AND received.state IN ('accepted', 'verified')
+      JOIN attachment a ON a.document = document.key
+      WHERE document.sender = ?1 AND document.direction = 'incoming' AND document.frozen IS NULL
+        AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
+        AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?1 AND t.sha256 = a.sha256
+          AND t.pieces * \(WireLimits.pieceBytes) >= t.size)
+      """, [sender.rawValue])
+    return Set(try rows.map { try $0.recordID("id") })
+  }
+
+  /// Received messages of documents that a tally should name and does not.
+  fileprivate func unnamedDocuments(in tally: Tally, of sender: UnitID) throws -> [Int64] {
+    let named = Set(tally.entries.map(\.documentId))
+    return try all(
+      """
+      SELECT received.key, document.id FROM document
+      JOIN received ON received.document = document.key AND received.state = 'accepted'
+      WHERE document.sender = ? AND document.direction = 'incoming' AND document.frozen IS NULL
+        AND receivedAt BETWEEN ? AND ?
+      """,
+      [
+        sender.rawValue, tally.timestamp.advanced(by: .seconds(-7 * 86_400)).microseconds,
+        // Younger ones may have overtaken it.
+        tally.timestamp.advanced(by: .seconds(-3600)).microseconds,
+      ]
+    ).filter { try !named.contains($0.recordID("id")) }.map { $0["key"] }
+  }
+
   func enqueueNotice(
     tally: Int64, _ kind: MessageKind, id: RecordID, about: RecordID?, to unit: UnitID,
     signed: Data, at time: Timestamp

@@ -85,14 +85,17 @@ extension Database {
     let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
     try run(
       """
-      INSERT INTO blob (sha256, size, content, sender, createdAt, isUnnamed)
-      VALUES (?1, ?, ?, ?4, ?,
+      INSERT INTO blob (sha256, size, content, sender, createdAt, checkedAt, isUnnamed)
+      VALUES (?1, ?, ?, ?4, ?5, ?5,
         ?4 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1))
       ON CONFLICT DO NOTHING
       """,
       [
         content.sha256.bytes, content.size, bytes, sender?.rawValue, time.microseconds,
       ])
+    if changesCount == 1 {
+      try note(content.sha256, cause: "content whole again", detail: nil, at: time, by: .daemon)
+    }
   }
 
   func hasBlob(_ digest: SHA256Digest) throws -> Bool {

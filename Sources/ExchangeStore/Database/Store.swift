@@ -30,7 +30,7 @@ package final class Store: Sendable {
     configuration.maximumReaderCount = 4
     configuration.foreignKeysEnabled = true
     do {
-      pool = try DatabasePool(path: path, configuration: configuration)
+      pool = try Self.open(path, configuration)
       try pool.writeWithoutTransaction { database in
         try database.execute(sql: "PRAGMA synchronous = FULL")
         // What Điều 5 forbids to keep is overwritten, not only unlinked.
@@ -45,10 +45,27 @@ package final class Store: Sendable {
       }
     } catch let error as DatabaseError {
       let failure = StoreError(error)
-      throw StoreError(failure.kind, "\(path): \(failure.reason)")
+      // SQLite only says that it cannot open the file: it needs one for shared memory beside it.
+      let kind = FileIO.isReadOnly(folder) ? .readOnly : failure.kind
+      throw StoreError(kind, "\(path): \(failure.reason)")
     }
     files = try ContentFiles(folder: folder, hashing: hashing)
     try migrate()
+  }
+
+  /// Waits while another process opens the same file. A backup (`VACUUM INTO`) is not in WAL mode yet,
+  /// and SQLite does not wait by itself for the right to change the mode.
+  private static func open(_ path: String, _ configuration: Configuration) throws -> DatabasePool {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while true {
+      do {
+        return try DatabasePool(path: path, configuration: configuration)
+      } catch let error as DatabaseError
+        where error.resultCode == .SQLITE_BUSY && ContinuousClock.now < deadline
+      {
+        usleep(20_000)
+      }
+    }
   }
 
   private func migrate() throws {
@@ -133,7 +150,8 @@ package final class Store: Sendable {
     try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
   }
 
-  /// Removes leftovers of crashes from the content folders. Run by the daemon at its start.
+  /// Removes leftovers of crashes from the content folders. Run by the daemon at its start. A file
+  /// that a document names may be one that a person has put back: it stays and is looked at.
   package func sweepContent() throws {
     try files.removing {
       let transfers = try read {
@@ -148,9 +166,11 @@ package final class Store: Sendable {
       let assembled = Set(try transfers.map { try $0.digest("sha256") })
       try files.sweep(
         isKnownBlob: { digest in
-          try assembled.contains(digest) || self.read { try $0.hasBlob(digest) }
+          try assembled.contains(digest)
+            || self.read { try $0.hasBlob(digest) || $0.isNamed(digest) }
         },
         knownSpool: Set(known))
+      try files.sweepDamaged { digest in try self.read { try $0.hasBlob(digest) } }
     }
   }
 }

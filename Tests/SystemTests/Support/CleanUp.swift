@@ -23,6 +23,7 @@ final class CleanUp: Sendable {
     for broker in "$2"/*/broker; do
       if [ -e "$broker/node" ]; then "$3/broker" remove "$broker"; fi
     done
+    grep -F " $2/" /proc/mounts | cut -d' ' -f2 | xargs -r umount -l
     rm -rf "$2"
     """
 

@@ -50,6 +50,7 @@ struct Daemon: Sendable {
 
 /// Runs `body` with daemons of `nodes`, which end with it: orderly after success, at once otherwise.
 /// A failure shows the end of their logs.
+@discardableResult
 func withDaemons<Result>(
   _ nodes: NodeFolder..., body: ([Daemon]) async throws -> Result
 ) async throws -> Result {

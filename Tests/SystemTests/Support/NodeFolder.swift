@@ -75,6 +75,7 @@ struct NodeFolder: Sendable {
   }
 
   /// Asks the database file itself, beside the program.
+  @discardableResult
   func sql(_ query: String) async throws -> String {
     try await Command.require(
       "/usr/bin/sqlite3", ["-cmd", ".timeout 10000", "\(path)/congvan.db", query]

@@ -8,7 +8,8 @@ struct Province: Sendable {
     "OFF-A", "OFF-B", "REP-NODE", "REP-CLIENT", "EXP-A", "EXP-B", "BIG-A", "BIG-B", "PY-NODE",
     "PY-CLIENT", "KILL-A", "KILL-B", "STOP-A", "STOP-B", "IDLE-A", "IDLE-B", "CLI-A", "CLI-B",
     "ROUTE-A", "ROUTE-B", "ROUTE-GONE", "REF-A", "REF-B", "ALT-NODE", "ALT-CLIENT", "ACK-A",
-    "ACK-B", "LOGIN-A", "LIST-A", "LIST-B", "LOG-A", "LOG-B",
+    "ACK-B", "LOGIN-A", "LIST-A", "LIST-B", "LOG-A", "LOG-B", "DISK-A", "DISK-B", "HARM-A",
+    "HARM-B", "LOSS-A", "LOSS-B", "PAST-A", "PAST-B", "CLOCK-A", "CLOCK-B",
   ]
 
   private static let making = Task { try await make() }
