@@ -111,7 +111,7 @@ struct Assembly {
       throw ConfigError(.badValue, "broker.authentication: external needs broker.tls: true")
     }
     var broker = BrokerSettings(
-      host: settings["broker.host"], port: try settings.brokerPort,
+      hosts: try settings.brokerHosts,
       vhost: settings["broker.virtualHost"], user: unit, authentication: authentication, tls: tls)
     broker.heartbeatSeconds = try settings.heartbeat
     return broker

@@ -1,3 +1,4 @@
+import AMQPTransport
 import ExchangeCore
 import ExchangeNode
 import Foundation
@@ -51,6 +52,9 @@ struct Settings: Sendable {
     ("retry.horizonHours", "72"), ("reconcile.intervalHours", "24"),
     ("reconcile.windowDays", "30"), ("log.level", "info"),
   ]
+
+  /// Keys whose value may be a YAML list; otherwise, and in the environment, commas separate.
+  private static let listKeys = ["broker.host"]
 
   let folder: String
   /// Where each value came from: `file`, `environment` or `default`.
@@ -137,6 +141,13 @@ struct Settings: Sendable {
         try flatten(value, path.isEmpty ? name : "\(path).\(name)", into: &values)
       }
     case .scalar(let scalar): values[path] = scalar.string
+    case .sequence(let items) where listKeys.contains(path):
+      values[path] = try items.map { item in
+        guard let text = item.string else {
+          throw ConfigError(.badValue, "“\(path)”: a list of plain values is expected here")
+        }
+        return text
+      }.joined(separator: ", ")
     case .sequence, .alias:
       throw ConfigError(.badValue, "“\(path)”: a list is not expected here")
     }
@@ -145,7 +156,7 @@ struct Settings: Sendable {
   private func checkForms() throws {
     _ = try unit
     _ = try (
-      brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
+      brokerHosts, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
     )
     _ = try (usesTLS, usesPassword)
     guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
@@ -181,7 +192,25 @@ struct Settings: Sendable {
     }
   }
 
-  var brokerPort: Int { get throws { try number("broker.port", 1...65_535) } }
+  /// The brokers of `broker.host`; `broker.port` is for those without a port of their own.
+  var brokerHosts: [BrokerHost] {
+    get throws {
+      let port = try number("broker.port", 1...65_535)
+      var hosts: [BrokerHost] = []
+      for part in self["broker.host"].split(separator: ",", omittingEmptySubsequences: false) {
+        let text = part.trimmingCharacters(in: .whitespaces)
+        guard let host = BrokerHost(text, defaultPort: port) else {
+          throw ConfigError(
+            .badValue, "broker.host: “\(text)” is not a host name, with :PORT after it if need be")
+        }
+        guard !hosts.contains(host) else {
+          throw ConfigError(.badValue, "broker.host: “\(text)” is named twice")
+        }
+        hosts.append(host)
+      }
+      return hosts
+    }
+  }
   var heartbeat: Int { get throws { try number("broker.heartbeatSeconds", 5...60) } }
   var usesTLS: Bool { get throws { try choice("broker.tls", ["true", "false"]) == "true" } }
   var usesPassword: Bool {
@@ -283,8 +312,9 @@ struct Settings: Sendable {
       name: "\((unit.organName ?? "").replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))"
 
     broker:
-      host: localhost          # must match a DNS name in the broker's certificate
-      port: 5671
+      # A DNS name in the broker's certificate. Members of a cluster: mq1.example, mq2.example:5671
+      host: localhost
+      port: 5671               # of a host that names none
       virtualHost: congvan
       # user: ""               # the unit's id when empty
       authentication: external # external: client certificate; password: passwordFile
