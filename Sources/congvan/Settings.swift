@@ -50,7 +50,8 @@ struct Settings: Sendable {
     ("directory.file", "directory.json"), ("limits.documentBytes", "1073741824"),
     ("limits.freeBytes", "209715200"),
     ("retry.horizonHours", "72"), ("reconcile.intervalHours", "24"),
-    ("reconcile.windowDays", "30"), ("log.level", "info"),
+    ("reconcile.windowDays", "30"), ("receipt.overdueHours", "72"),
+    ("receipt.expiryWarningHours", "24"), ("log.level", "info"),
   ]
 
   /// Keys whose value may be a YAML list; otherwise, and in the environment, commas separate.
@@ -110,7 +111,8 @@ struct Settings: Sendable {
 
   private static let prefixes = [
     "CONGVAN_UNIT_", "CONGVAN_BROKER_", "CONGVAN_SIGNING_", "CONGVAN_TRUST_", "CONGVAN_DIRECTORY_",
-    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_RECONCILE_", "CONGVAN_LOG_",
+    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_RECONCILE_", "CONGVAN_RECEIPT_",
+    "CONGVAN_LOG_",
   ]
   /// Secrets may come from the environment itself, for service managers that keep them there.
   private static let secretVariables = ["CONGVAN_BROKER_PASSWORD", "CONGVAN_SIGNING_PASSPHRASE"]
@@ -231,9 +233,19 @@ struct Settings: Sendable {
 
   var reconciliation: Steward.Policy {
     get throws {
-      Steward.Policy(
+      var policy = Steward.Policy(
         interval: .seconds(3600 * (try number("reconcile.intervalHours", 1...8760))),
         window: .seconds(86_400 * (try number("reconcile.windowDays", 1...3650))))
+      policy.receipts = try receipts
+      return policy
+    }
+  }
+
+  var receipts: ReceiptPolicy {
+    get throws {
+      ReceiptPolicy(
+        overdueAfter: .seconds(3600 * (try number("receipt.overdueHours", 1...8760))),
+        expiryWarning: .seconds(3600 * (try number("receipt.expiryWarningHours", 0...8760))))
     }
   }
 
@@ -349,6 +361,10 @@ struct Settings: Sendable {
     reconcile:
       intervalHours: 24          # how often units compare what was sent with what arrived
       windowDays: 30             # how far back
+
+    receipt:
+      overdueHours: 72           # how long a receipt may take before the delivery is shown as overdue
+      expiryWarningHours: 24     # how long before its end (send --expires) a delivery is shown
 
     log:
       level: info                # trace, debug, info, warning, error

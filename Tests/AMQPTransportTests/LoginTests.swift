@@ -54,7 +54,8 @@ import Testing
   @Test func anUnknownNameIsUnreachable() throws {
     let unit = try #require(UnitID("A"))
     let settings = BrokerSettings(
-      hosts: [BrokerHost(name: "broker.invalid", port: 5672)], user: unit, authentication: .password("x"))
+      hosts: [BrokerHost(name: "broker.invalid", port: 5672)], user: unit,
+      authentication: .password("x"))
     #expect(failure(settings)?.kind == .unreachable)
   }
 

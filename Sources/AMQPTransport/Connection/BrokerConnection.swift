@@ -18,7 +18,8 @@ struct BrokerConnection: ~Copyable {
   /// Connects and logs in; blocks for at most about twice `settings.connectTimeout` (and as long as
   /// the resolver takes). `role` names the connection in the broker's management pages.
   init(
-    _ settings: BrokerSettings, at host: BrokerHost, role: String, wake: WakeDescriptor, watchdog: Watchdog
+    _ settings: BrokerSettings, at host: BrokerHost, role: String, wake: WakeDescriptor,
+    watchdog: Watchdog
   ) throws(AMQPError) {
     let handle = try ConnectionHandle()
     try BrokerSocket.open(handle, to: host, settings: settings)
