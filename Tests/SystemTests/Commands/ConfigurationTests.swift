@@ -43,6 +43,12 @@ import Testing
     (["CONGVAN_BROKER_HEARTBEAT_SECONDS": "4"], "CONFIG-BAD-VALUE", "from 5 to 60"),
     (["CONGVAN_LIMITS_DOCUMENT_BYTES": "1GB"], "CONFIG-BAD-VALUE", "limits.documentBytes"),
     (["CONGVAN_RETRY_HORIZON_HOURS": "0"], "CONFIG-BAD-VALUE", "retry.horizonHours"),
+    (["CONGVAN_RECEIPT_OVERDUE_HOURS": "0"], "CONFIG-BAD-VALUE", "receipt.overdueHours"),
+    (["CONGVAN_RECEIPT_EXPIRY_WARNING_HOURS": "-1"], "CONFIG-BAD-VALUE", "from 0 to 8760"),
+    (
+      ["CONGVAN_RECEIPT_OVERDU_HOURS": "1"], "CONFIG-UNKNOWN-KEY",
+      "did you mean “CONGVAN_RECEIPT_OVERDUE_HOURS”?"
+    ),
     (["CONGVAN_UNIT_ID": "a b"], "CONFIG-BAD-VALUE", "unit.id"),
     (["CONGVAN_LOG_LEVEL": "loud"], "CONFIG-BAD-VALUE", "log.level: “loud”"),
   ])
