@@ -7,12 +7,14 @@ package struct BrokerCheck: Sendable, Hashable {
   /// Messages that wait in the unit's queues.
   package let waiting: [Lane: Int]
 
-  /// Connects, logs in and looks for the unit's exchange and both queues, without changing
-  /// anything. Blocks for a few times the timeouts in `settings` at most; the first thing that is
+  /// Connects to one of the hosts, logs in and looks for the unit's exchange and both queues,
+  /// without changing anything. Blocks for a few times the timeouts in `settings` at most; the first thing that is
   /// wrong is thrown. The right to write and to read cannot be tried without writing and reading.
-  package static func run(_ settings: BrokerSettings) throws(AMQPError) -> BrokerCheck {
+  package static func run(_ settings: BrokerSettings, at host: BrokerHost) throws(AMQPError)
+    -> BrokerCheck
+  {
     let connection = try BrokerConnection(
-      settings, role: "check", wake: WakeDescriptor(), watchdog: Watchdog())
+      settings, at: host, role: "check", wake: WakeDescriptor(), watchdog: Watchdog())
     try connection.openChannel()
     try connection.checkExchange()
     var waiting: [Lane: Int] = [:]

@@ -1,6 +1,6 @@
 package import ExchangeCore
 
-/// Where the broker is and how this unit logs in. Times are durations, files are PEM paths that are
+/// Where the brokers are and how this unit logs in. Times are durations, files are PEM paths that are
 /// read at every connect, so a renewed certificate needs no restart.
 ///
 /// Never prints the password: not in `description`, not in a mirror.
@@ -13,9 +13,9 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
     case external
   }
 
-  /// TLS 1.2 or newer. The broker's name is always checked: `host` must be a DNS name in the
-  /// certificate's subjectAltName. An IP address never matches (rabbitmq-c 0.11 compares DNS names
-  /// only), so give `host` as a name.
+  /// TLS 1.2 or newer. The broker's name is always checked: the host's name must be a DNS name in
+  /// the certificate's subjectAltName. An IP address never matches (rabbitmq-c 0.11 compares DNS
+  /// names only), so give hosts by name.
   package struct TLS: Sendable, Hashable {
     /// Certificates of the authorities that may vouch for the broker.
     package var caFile: String
@@ -32,10 +32,8 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
     }
   }
 
-  /// A DNS name; an address only without TLS.
-  package var host: String
-  /// 5672 for plain TCP and 5671 for TLS, by custom.
-  package var port: Int
+  /// Members of one cluster, at least one. Each (re)connect takes the next after a failure.
+  package var hosts: [BrokerHost]
   /// The broker's virtual host; `/` is RabbitMQ's default.
   package var vhost: String
   /// The unit, which is also the name of the broker's user and the `user-id` of every message.
@@ -70,20 +68,25 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
 
   /// Everything else has a default that suits a unit behind an ordinary Internet line.
   package init(
-    host: String, port: Int, vhost: String = "/", user: UnitID, authentication: Authentication,
+    hosts: [BrokerHost], vhost: String = "/", user: UnitID, authentication: Authentication,
     tls: TLS? = nil
   ) {
-    self.host = host
-    self.port = port
+    precondition(!hosts.isEmpty, "settings without a broker")
+    self.hosts = hosts
     self.vhost = vhost
     self.user = user
     self.authentication = authentication
     self.tls = tls
   }
 
-  /// `amqps://unit@host:port/vhost`, without the password.
-  package var description: String {
-    "\(tls == nil ? "amqp" : "amqps")://\(user)@\(host):\(port)/\(vhost == "/" ? "" : vhost)"
+  /// `amqps://unit@host:port/vhost`, without the password; several hosts as `host:port,host:port`.
+  package var description: String { address(hosts.map(\.description).joined(separator: ",")) }
+
+  /// The same for one host.
+  package func address(of host: BrokerHost) -> String { address(host.description) }
+
+  private func address(_ place: String) -> String {
+    "\(tls == nil ? "amqp" : "amqps")://\(user)@\(place)/\(vhost == "/" ? "" : vhost)"
   }
 }
 

@@ -9,17 +9,21 @@ package final class RabbitTransport: DocumentTransport {
   private let settings: BrokerSettings
   private let clock: any WallClock
   private let retryDelay: @Sendable (Int) -> Duration
+  private let firstHost: @Sendable (Int) -> Int
   private let watchdog = Watchdog()
 
-  /// `retryDelay` gives the wait after the n-th failed connection in a row (1, 2, …); `clock` is
-  /// what `PublishSource.nextDue` is compared with.
+  /// `retryDelay` gives the wait after the n-th time in a row (1, 2, …) that no host could be used;
+  /// `firstHost` chooses the host to begin with; `clock` is what `PublishSource.nextDue` is compared
+  /// with.
   package init(
     settings: BrokerSettings, clock: any WallClock = SystemClock(),
-    retryDelay: @escaping @Sendable (Int) -> Duration = RabbitTransport.jitteredDelay
+    retryDelay: @escaping @Sendable (Int) -> Duration = RabbitTransport.jitteredDelay,
+    firstHost: @escaping @Sendable (Int) -> Int = { Int.random(in: 0..<$0) }
   ) {
     self.settings = settings
     self.clock = clock
     self.retryDelay = retryDelay
+    self.firstHost = firstHost
   }
 
   /// `Backoff.connection` with the system's random numbers, so that a broker that comes back is not
@@ -47,7 +51,8 @@ package final class RabbitTransport: DocumentTransport {
     let wake = WakeDescriptor()
     let key = stop.onWake { wake.wake() }
     defer { stop.removeWaker(key) }
-    LinkRunner(settings: settings, watchdog: watchdog, retryDelay: retryDelay)
-      .run(&session, wake: wake, until: stop)
+    LinkRunner(
+      settings: settings, watchdog: watchdog, retryDelay: retryDelay, firstHost: firstHost
+    ).run(&session, wake: wake, until: stop)
   }
 }

@@ -74,6 +74,23 @@ struct Assembly {
     }
   }
 
+  /// Which deliveries wait too long for their receipt, as of now.
+  func receiptWatch() throws -> ReceiptWatch {
+    ReceiptWatch(try settings.receipts, now: SystemClock().now)
+  }
+
+  /// Every identifier under which something may have gone to what a person names: a unit, an alias,
+  /// `@group`, or a unit that the directory does not list any more but that something was sent to.
+  func identifiers(named text: String) throws -> [UnitID] {
+    let name = TextRules.normalized(text)
+    do {
+      return try directory().current.resolve(recipient: name).flatMap { [$0.id] + $0.aliases }
+    } catch {
+      guard let unit = UnitID(name), try store().hasDeliveries(to: unit) else { throw error }
+      return [unit]
+    }
+  }
+
   /// The person at the keyboard, as the operating system knows them.
   static var actor: Actor {
     let name = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid \(getuid())"
@@ -111,7 +128,7 @@ struct Assembly {
       throw ConfigError(.badValue, "broker.authentication: external needs broker.tls: true")
     }
     var broker = BrokerSettings(
-      host: settings["broker.host"], port: try settings.brokerPort,
+      hosts: try settings.brokerHosts,
       vhost: settings["broker.virtualHost"], user: unit, authentication: authentication, tls: tls)
     broker.heartbeatSeconds = try settings.heartbeat
     return broker

@@ -27,8 +27,7 @@ struct CongvanCommand: AsyncParsableCommand {
       InitCommand.self, NodeCommand.self, SendCommand.self, OutboxCommand.self, InboxCommand.self,
       DeliveriesCommand.self, ShowCommand.self, ExportCommand.self, VerifyCommand.self,
       RefuseCommand.self, RecallCommand.self, ResendCommand.self, UnitsCommand.self,
-      QuarantineCommand.self,
-      ReconcileCommand.self, CheckCommand.self,
+      QuarantineCommand.self, ReconcileCommand.self, NoticesCommand.self, CheckCommand.self,
       BrokerCommand.self, ConfigCommand.self, BenchCommand.self,
     ])
 }
@@ -52,7 +51,12 @@ enum Main {
     } catch let error as ExitCode {
       exit(error.rawValue)
     } catch {
-      if CongvanCommand.exitCode(for: error) == .failure { exit(Console.explain(error)) }
+      switch CongvanCommand.exitCode(for: error) {
+      case .failure: exit(Console.explain(error))
+      case .validationFailure:
+        exit(Console.explain(usage: CongvanCommand.fullMessage(for: error)))
+      default: break
+      }
       CongvanCommand.exit(withError: error)
     }
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ArgumentParser
 import ExchangeCore
 import Foundation
 
@@ -32,6 +33,23 @@ enum Console {
     note("error[\(error.code)]: \(error.reason)")
     note("  next: \(error.hint)")
     return 1
+  }
+
+  /// Explains wrong usage in the same form, from the parser's own text: `Error: …`, what the
+  /// argument means and the usage, `See '… --help' for more information.`
+  static func explain(usage text: String) -> CInt {
+    var lines = text.split(separator: "\n").map(String.init)
+    var help = "congvan --help"
+    if let last = lines.last, let match = last.firstMatch(of: /See '([^']+)'/) {
+      help = String(match.1)
+      lines.removeLast()
+    }
+    if let first = lines.first, first.hasPrefix("Error: ") {
+      lines[0] = String(first.dropFirst("Error: ".count))
+    }
+    note("error[USAGE]: \(lines.joined(separator: "\n"))")
+    note("  next: See what it takes with: \(help)")
+    return ExitCode.validationFailure.rawValue
   }
 
   /// A table with aligned columns; text is in NFC, so one scalar is one column for our languages.

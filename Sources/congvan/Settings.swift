@@ -1,3 +1,4 @@
+import AMQPTransport
 import ExchangeCore
 import ExchangeNode
 import Foundation
@@ -49,8 +50,12 @@ struct Settings: Sendable {
     ("directory.file", "directory.json"), ("limits.documentBytes", "1073741824"),
     ("limits.freeBytes", "209715200"),
     ("retry.horizonHours", "72"), ("reconcile.intervalHours", "24"),
-    ("reconcile.windowDays", "30"), ("log.level", "info"),
+    ("reconcile.windowDays", "30"), ("receipt.overdueHours", "72"),
+    ("receipt.expiryWarningHours", "24"), ("log.level", "info"),
   ]
+
+  /// Keys whose value may be a YAML list; otherwise, and in the environment, commas separate.
+  private static let listKeys = ["broker.host"]
 
   let folder: String
   /// Where each value came from: `file`, `environment` or `default`.
@@ -106,7 +111,8 @@ struct Settings: Sendable {
 
   private static let prefixes = [
     "CONGVAN_UNIT_", "CONGVAN_BROKER_", "CONGVAN_SIGNING_", "CONGVAN_TRUST_", "CONGVAN_DIRECTORY_",
-    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_RECONCILE_", "CONGVAN_LOG_",
+    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_RECONCILE_", "CONGVAN_RECEIPT_",
+    "CONGVAN_LOG_",
   ]
   /// Secrets may come from the environment itself, for service managers that keep them there.
   private static let secretVariables = ["CONGVAN_BROKER_PASSWORD", "CONGVAN_SIGNING_PASSPHRASE"]
@@ -137,6 +143,13 @@ struct Settings: Sendable {
         try flatten(value, path.isEmpty ? name : "\(path).\(name)", into: &values)
       }
     case .scalar(let scalar): values[path] = scalar.string
+    case .sequence(let items) where listKeys.contains(path):
+      values[path] = try items.map { item in
+        guard let text = item.string else {
+          throw ConfigError(.badValue, "“\(path)”: a list of plain values is expected here")
+        }
+        return text
+      }.joined(separator: ", ")
     case .sequence, .alias:
       throw ConfigError(.badValue, "“\(path)”: a list is not expected here")
     }
@@ -145,7 +158,7 @@ struct Settings: Sendable {
   private func checkForms() throws {
     _ = try unit
     _ = try (
-      brokerPort, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
+      brokerHosts, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
     )
     _ = try (usesTLS, usesPassword)
     guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
@@ -181,7 +194,25 @@ struct Settings: Sendable {
     }
   }
 
-  var brokerPort: Int { get throws { try number("broker.port", 1...65_535) } }
+  /// The brokers of `broker.host`; `broker.port` is for those without a port of their own.
+  var brokerHosts: [BrokerHost] {
+    get throws {
+      let port = try number("broker.port", 1...65_535)
+      var hosts: [BrokerHost] = []
+      for part in self["broker.host"].split(separator: ",", omittingEmptySubsequences: false) {
+        let text = part.trimmingCharacters(in: .whitespaces)
+        guard let host = BrokerHost(text, defaultPort: port) else {
+          throw ConfigError(
+            .badValue, "broker.host: “\(text)” is not a host name, with :PORT after it if need be")
+        }
+        guard !hosts.contains(host) else {
+          throw ConfigError(.badValue, "broker.host: “\(text)” is named twice")
+        }
+        hosts.append(host)
+      }
+      return hosts
+    }
+  }
   var heartbeat: Int { get throws { try number("broker.heartbeatSeconds", 5...60) } }
   var usesTLS: Bool { get throws { try choice("broker.tls", ["true", "false"]) == "true" } }
   var usesPassword: Bool {
@@ -202,9 +233,19 @@ struct Settings: Sendable {
 
   var reconciliation: Steward.Policy {
     get throws {
-      Steward.Policy(
+      var policy = Steward.Policy(
         interval: .seconds(3600 * (try number("reconcile.intervalHours", 1...8760))),
         window: .seconds(86_400 * (try number("reconcile.windowDays", 1...3650))))
+      policy.receipts = try receipts
+      return policy
+    }
+  }
+
+  var receipts: ReceiptPolicy {
+    get throws {
+      ReceiptPolicy(
+        overdueAfter: .seconds(3600 * (try number("receipt.overdueHours", 1...8760))),
+        expiryWarning: .seconds(3600 * (try number("receipt.expiryWarningHours", 0...8760))))
     }
   }
 
@@ -283,8 +324,9 @@ struct Settings: Sendable {
       name: "\((unit.organName ?? "").replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))"
 
     broker:
-      host: localhost          # must match a DNS name in the broker's certificate
-      port: 5671
+      # A DNS name in the broker's certificate. Members of a cluster: mq1.example, mq2.example:5671
+      host: localhost
+      port: 5671               # of a host that names none
       virtualHost: congvan
       # user: ""               # the unit's id when empty
       authentication: external # external: client certificate; password: passwordFile
@@ -319,6 +361,10 @@ struct Settings: Sendable {
     reconcile:
       intervalHours: 24          # how often units compare what was sent with what arrived
       windowDays: 30             # how far back
+
+    receipt:
+      overdueHours: 72           # how long a receipt may take before the delivery is shown as overdue
+      expiryWarningHours: 24     # how long before its end (send --expires) a delivery is shown
 
     log:
       level: info                # trace, debug, info, warning, error

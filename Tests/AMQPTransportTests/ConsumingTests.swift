@@ -24,7 +24,8 @@ import Testing
     #expect(state.links.downCodes == ["STORE-FAILED", "STORE-FAILED"])
     _ = try #require(await sink.state.wait { $0.idles > 0 })
     await consumer.end()
-    #expect(try BrokerCheck.run(unit.settings(broker)).waiting[.ordinary] == 0)
+    let settings = unit.settings(broker)
+    #expect(try BrokerCheck.run(settings, at: settings.hosts[0]).waiting[.ordinary] == 0)
   }
 
   @Test func anUnstoredMessageStaysWithTheBroker() async throws {

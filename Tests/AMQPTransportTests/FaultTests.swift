@@ -84,7 +84,7 @@ import Testing
     proxy.set(.blackHole)
     let source = RecordingSource()
     let publisher = RunningLoop.publish(unit.settings(broker, port: proxy.port), from: source)
-    try await source.linked(.connecting)
+    try await source.linked(.connecting(to: "localhost:\(proxy.port)"))
     await publisher.end(within: .seconds(3.5))
     #expect(source.state.value.links.last == .stopped)
   }
@@ -92,7 +92,7 @@ import Testing
   @Test func stoppingBeforeTheStartAndWhileWaitingIsLegal() async throws {
     let unit = try #require(UnitID("A"))
     let settings = BrokerSettings(
-      host: "localhost", port: 1, user: unit, authentication: .password("x"))
+      hosts: [BrokerHost(name: "localhost", port: 1)], user: unit, authentication: .password("x"))
     let stop = StopSignal()
     stop.request()
     let early = RecordingSource()

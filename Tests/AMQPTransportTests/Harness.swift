@@ -8,7 +8,8 @@ extension TestBroker.Unit {
   /// Settings for this unit with short time limits; `port` defaults to the broker's own.
   func settings(_ broker: TestBroker, port: Int? = nil) -> BrokerSettings {
     var settings = BrokerSettings(
-      host: broker.host, port: port ?? broker.port, user: id, authentication: .password(password))
+      hosts: [BrokerHost(name: broker.host, port: port ?? broker.port)], user: id,
+      authentication: .password(password))
     settings.heartbeatSeconds = 2
     settings.connectTimeout = .seconds(2)
     settings.callTimeout = .seconds(3)
@@ -30,10 +31,13 @@ final class RunningLoop: Sendable {
     }
   }
 
+  /// Begins with the first host.
   static func publish(
-    _ settings: BrokerSettings, from source: RecordingSource, stop: StopSignal = StopSignal()
+    _ settings: BrokerSettings, from source: RecordingSource, stop: StopSignal = StopSignal(),
+    retryDelay: @escaping @Sendable (Int) -> Duration = quickRetry
   ) -> RunningLoop {
-    let transport = RabbitTransport(settings: settings, retryDelay: quickRetry)
+    let transport = RabbitTransport(
+      settings: settings, retryDelay: retryDelay, firstHost: { _ in 0 })
     return RunningLoop(stop: stop) { transport.publish(from: source, until: stop) }
   }
 

@@ -71,7 +71,8 @@ import Testing
 
   private func settings(_ unit: UnitID, _ peer: ScriptedPeer) -> BrokerSettings {
     var settings = BrokerSettings(
-      host: "localhost", port: peer.port, user: unit, authentication: .password("x"))
+      hosts: [BrokerHost(name: "localhost", port: peer.port)], user: unit,
+      authentication: .password("x"))
     settings.heartbeatSeconds = 2
     settings.connectTimeout = .seconds(2)
     settings.callTimeout = .seconds(2)

@@ -7,7 +7,7 @@ import Testing
 @Suite struct LoginTests {
   private func failure(_ settings: BrokerSettings) -> AMQPError? {
     do {
-      _ = try BrokerCheck.run(settings)
+      _ = try BrokerCheck.run(settings, at: settings.hosts[0])
       return nil
     } catch {
       return error
@@ -17,7 +17,8 @@ import Testing
   @Test func aProvisionedUnitPassesTheCheck() throws {
     let broker = try TestBroker.shared
     let unit = try broker.units(1)[0]
-    let check = try BrokerCheck.run(unit.settings(broker))
+    let settings = unit.settings(broker)
+    let check = try BrokerCheck.run(settings, at: settings.hosts[0])
     #expect(check.broker.hasPrefix("RabbitMQ 3."))
     #expect(check.waiting == [.ordinary: 0, .express: 0])
   }
@@ -42,7 +43,7 @@ import Testing
   @Test func anAbsentBrokerIsUnreachable() async throws {
     let unit = try #require(UnitID("A"))
     let settings = BrokerSettings(
-      host: "localhost", port: 1, user: unit, authentication: .password("x"))
+      hosts: [BrokerHost(name: "localhost", port: 1)], user: unit, authentication: .password("x"))
     #expect(failure(settings)?.kind == .unreachable)
     let sink = RecordingSink()
     let consumer = RunningLoop.consume(settings, into: sink)
@@ -53,7 +54,8 @@ import Testing
   @Test func anUnknownNameIsUnreachable() throws {
     let unit = try #require(UnitID("A"))
     let settings = BrokerSettings(
-      host: "broker.invalid", port: 5672, user: unit, authentication: .password("x"))
+      hosts: [BrokerHost(name: "broker.invalid", port: 5672)], user: unit,
+      authentication: .password("x"))
     #expect(failure(settings)?.kind == .unreachable)
   }
 

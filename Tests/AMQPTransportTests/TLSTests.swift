@@ -17,7 +17,7 @@ import Testing
 
   private func failure(_ settings: BrokerSettings) -> AMQPError? {
     do {
-      _ = try BrokerCheck.run(settings)
+      _ = try BrokerCheck.run(settings, at: settings.hosts[0])
       return nil
     } catch {
       return error
@@ -42,7 +42,7 @@ import Testing
   @Test func aNameThatTheCertificateDoesNotHaveIsRefused() throws {
     let broker = try TestBroker.shared
     var settings = try settings(broker, try broker.units(1)[0])
-    settings.host = "127.0.0.1"
+    settings.hosts = [BrokerHost(name: "127.0.0.1", port: broker.tlsPort)]
     let error = try #require(failure(settings))
     #expect(error.kind == .tls && error.reason.contains("name mismatch"))
   }

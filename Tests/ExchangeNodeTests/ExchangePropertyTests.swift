@@ -114,7 +114,7 @@ private final class FaultyWorld {
     for (id, from, to, digests) in sent {
       for node in to {
         var filter = DeliveryFilter()
-        (filter.documents, filter.to) = ([id], node.id)
+        (filter.documents, filter.to) = ([id], [node.id])
         let delivery = try #require(try from.store.deliveries(filter).first)
         expect(
           delivery.state == .delivered,

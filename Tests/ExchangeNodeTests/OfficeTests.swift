@@ -148,8 +148,10 @@ import Testing
 
   private func verify(_ path: String) throws -> ExportFolder.Report {
     let verifier = try Province.shared.get().verifier
-    return try ExportFolder.verify(path: path, hashing: OpenSSLHashing()) {
-      verifier.verify($0, from: alpha.id, arrivedAt: alpha.clock.now)
+    return try ExportFolder.verify(path: path, hashing: OpenSSLHashing()) { message in
+      let verdict = verifier.verify(message, from: alpha.id, arrivedAt: alpha.clock.now)
+      if case .valid = verdict { return verdict }
+      return verifier.verify(message, from: beta.id, arrivedAt: alpha.clock.now)
     }
   }
 
@@ -165,6 +167,11 @@ import Testing
       let statuses = try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/statuses")
       #expect(statuses.count == 1)
       #expect(statuses[0].hasPrefix("01-CDCS.BETA-"))
+      let status = try #require(report.statuses.first)
+      #expect(status.file == statuses[0] && report.statuses.count == 1 && status.problem == nil)
+      #expect(status.statement?.code == .arrived && status.statement?.from == Province.beta)
+      #expect(status.statement?.timestamp == alpha.clock.now)
+      #expect(status.signers.map(\.subject.isEmpty) == [false])
     }
     let manifests = try [alpha, beta].map { node in
       try Data(
@@ -213,6 +220,78 @@ import Testing
     try FileManager.default.removeItem(at: manifest)
     #expect(throws: DocumentError(.attachmentUnreadable, "")) { try verify(folder) }
     #expect(throws: DocumentError(.attachmentMissing, "")) { try verify(folder + "/không có") }
+  }
+
+  @Test func everyAlteredByteOfAStatusIsSeen() throws {
+    let folder = try export(alpha, try delivered()).path
+    let name = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/statuses")[0]
+    let file = URL(filePath: "\(folder)/statuses/\(name)")
+    let good = try Data(contentsOf: file)
+    let statement = try #require(try verify(folder).statuses.first?.statement)
+    var refused = 0
+    let places = stride(from: 0, to: good.count, by: 7)
+    for index in places {
+      var bad = good
+      bad[index] ^= 1
+      try bad.write(to: file)
+      let report = try verify(folder)
+      if report.isIntact {
+        // Of the few bytes that nothing signs; what was signed is the same.
+        #expect(report.statuses.first?.statement == statement, "byte \(index)")
+      } else {
+        #expect(report.problems.allSatisfy { $0.hasPrefix("status “\(name)” ") })
+        refused += 1
+      }
+    }
+    #expect(refused > Array(places).count * 9 / 10)
+    try good.dropLast().write(to: file)
+    #expect(try !verify(folder).isIntact)
+    try Data().write(to: file)
+    #expect(try !verify(folder).isIntact)
+    try good.write(to: file)
+    #expect(try verify(folder).isIntact)
+  }
+
+  /// Each is signed by a unit of the province: the signature alone proves nothing about this copy.
+  @Test func aStatusOfSomethingElseIsSeen() throws {
+    let id = try delivered()
+    let folder = try export(alpha, id).path
+    let second = try alpha.send("hai", to: [Province.beta])
+    try exchange()
+    let other = try export(alpha, second).path
+    let name = try FileManager.default.contentsOfDirectory(atPath: "\(other)/statuses")[0]
+    func problem(_ signed: Data) throws -> String? {
+      try signed.write(to: URL(filePath: "\(folder)/statuses/thêm.p7m"))
+      let report = try verify(folder)
+      #expect(report.statuses.count == 2)
+      #expect(report.isIntact == (report.statuses.last?.problem == nil))
+      return report.statuses.last?.problem
+    }
+    let foreign = try Data(contentsOf: URL(filePath: "\(other)/statuses/\(name)"))
+    #expect(try problem(foreign)?.hasPrefix("is about another document") == true)
+
+    var statement = StatusStatement(
+      statusID: RecordID(at: beta.clock.now), documentID: id,
+      manifestDigest: OpenSSLHashing().sha256(Data()), from: Province.beta, to: alpha.id,
+      code: .arrived,
+      timestamp: beta.clock.now)
+    let signer = try Province.shared.get().signer(Province.beta)
+    let mismatch = try signer.sign(try StatusCodec.encode(statement), at: beta.clock.now)
+    #expect(try problem(mismatch)?.contains("manifestSha256 differs") == true)
+    let key = try alpha.store.find(id.rawValue).summary.key
+    statement.manifestDigest = try alpha.store.manifestDigest(document: key)
+    let right = try signer.sign(try StatusCodec.encode(statement), at: beta.clock.now)
+    #expect(try problem(right) == nil)
+
+    let manifest = try Data(contentsOf: URL(filePath: "\(folder)/\(ExportFolder.manifestName)"))
+    #expect(try problem(manifest)?.hasPrefix("is signed but is not a status") == true)
+    let stranger = try Province.shared.get().signer(Province.delta)
+    let unknown = try stranger.sign(try StatusCodec.encode(statement), at: beta.clock.now)
+    #expect(try problem(unknown) != nil)
+    try FileManager.default.removeItem(atPath: "\(folder)/statuses/thêm.p7m")
+    try FileManager.default.createSymbolicLink(
+      atPath: "\(folder)/statuses/thêm.p7m", withDestinationPath: "/dev/zero")
+    #expect(try verify(folder).statuses.last?.problem == "cannot be read")
   }
 
   @Test func exportOverwritesNothing() throws {

@@ -264,9 +264,28 @@ import Testing
       notices: [(work.key, .suspend(code: "BROKER-REFUSED-403", reason: "thử"))],
       at: beta.clock.now)
     #expect(try !steward(beta).step())
+    let refused = try #require(try beta.store.openNotices(refused: true, limit: 10).first)
+    #expect(refused.type == "congvan.status" && refused.code == "01")
+    #expect(refused.to == alpha.id)
+    #expect(try alpha.deliveries().map(\.document.rawValue) == [refused.about])
+    #expect(refused.state == "suspended" && refused.attempts == 1)
+    #expect(refused.lastError == "BROKER-REFUSED-403" && refused.lastErrorText == "thử")
     alpha.clock.advance(by: .seconds(86_401))
     #expect(try steward(beta).step())
+    // Queued again, and still known as one that was refused.
+    #expect(try beta.store.openNotices(refused: true, limit: 10).map(\.state) == ["queued"])
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered])
+    #expect(try beta.store.openNotices(refused: false, limit: 10).isEmpty)
+  }
+
+  @Test func noticesThatOnlyWaitAreListedButWereNotRefused() throws {
+    try alpha.send(to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    try steward(alpha).tally(beta.id)
+    let waiting = try alpha.store.openNotices(refused: false, limit: 10)
+    #expect(waiting.map(\.type) == ["congvan.tally"])
+    #expect(waiting[0].code == nil && waiting[0].about == nil && waiting[0].nextAt == nil)
+    #expect(try alpha.store.openNotices(refused: true, limit: 10).isEmpty)
   }
 }

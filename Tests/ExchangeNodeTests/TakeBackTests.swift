@@ -3,6 +3,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import GRDB
 import Testing
 
 /// Take-back (13, 15, 16) and replacement.
@@ -74,6 +75,59 @@ import Testing
     try exchange(all, through: broker)
     #expect(try frozen(alpha) == [second == false ? "-" : "recalled"])
     #expect(try frozen(beta) == ["-"])
+  }
+
+  private func open(_ node: TestNode) throws -> [RecordID] {
+    try node.store.incomingDocuments(limit: 10, recalled: true).map(\.document.id)
+  }
+
+  @Test(arguments: [true, false]) func anOpenTakeBackIsListedUntilItIsAnswered(_ agrees: Bool)
+    throws
+  {
+    let id = try alpha.send("một", to: [Province.beta])
+    let other = try alpha.send("hai", to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    #expect(try open(beta) == [])
+    _ = try alpha.office.recall(id.rawValue, reason: "sai số liệu")
+    #expect(try open(beta) == [])
+    try exchange([alpha, beta], through: broker)
+    #expect(try open(beta) == [id])
+    #expect(try beta.store.incomingDocuments(limit: 10).map(\.hasOpenTakeBack) == [false, true])
+    // An answer of another kind is none.
+    _ = try beta.office.refuse(other.rawValue, reason: "nhầm nơi nhận")
+    _ = try beta.office.refuse(id.rawValue, reason: "nhầm nơi nhận")
+    #expect(try open(beta) == [id])
+    _ = try beta.office.answerRecall(id.rawValue, agree: agrees, reason: "đã thi hành")
+    #expect(try open(beta) == [])
+    try exchange([alpha, beta], through: broker)
+    #expect(try open(beta) == [] && open(alpha) == [])
+
+    // A program of another make may try again after a 16: that is open once more.
+    let database = try DatabaseQueue(path: alpha.folder.path(Store.fileName))
+    try database.write { try $0.execute(sql: "UPDATE document SET frozen = NULL, frozenAt = NULL") }
+    _ = try alpha.office.recall(id.rawValue, reason: "lần nữa")
+    try exchange([alpha, beta], through: broker)
+    #expect(try open(beta) == [id])
+    _ = try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
+    #expect(try open(beta) == [])
+  }
+
+  /// The 13 came first and is not linked with the document.
+  @Test func aTakeBackThatOvertookItsDocumentIsOpenToo() throws {
+    let id = try alpha.send("một", to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    let held = Watched<[InboundMessage]>([])
+    let hold = HoldingSink(messages: held)
+    while try broker.deliver(.init(beta.id, .ordinary), into: hold) > 0 {}
+    _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
+    try exchange([alpha, beta], through: broker)
+    #expect(try open(beta) == [])
+    try beta.intake.store(held.value)
+    try beta.settle()
+    #expect(try frozen(beta) == ["recalled"])
+    #expect(try open(beta) == [id])
+    _ = try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
+    #expect(try open(beta) == [])
   }
 
   /// The 13 follows the document in its own lane, so that it never comes first.
@@ -174,4 +228,13 @@ import Testing
       try beta.texts("SELECT codeNumber || ' ' || coalesce(frozen, '-') FROM document ORDER BY key")
         == ["160 -", "159 replaced"])
   }
+}
+
+/// Keeps messages back that the broker has handed over.
+private struct HoldingSink: DeliverySink {
+  let messages: Watched<[InboundMessage]>
+
+  func store(_ batch: [InboundMessage]) throws { messages.update { $0 += batch } }
+  func connectionChanged(_ state: LinkState) {}
+  func wentIdle() {}
 }

@@ -18,10 +18,11 @@ struct BrokerConnection: ~Copyable {
   /// Connects and logs in; blocks for at most about twice `settings.connectTimeout` (and as long as
   /// the resolver takes). `role` names the connection in the broker's management pages.
   init(
-    _ settings: BrokerSettings, role: String, wake: WakeDescriptor, watchdog: Watchdog
+    _ settings: BrokerSettings, at host: BrokerHost, role: String, wake: WakeDescriptor,
+    watchdog: Watchdog
   ) throws(AMQPError) {
     let handle = try ConnectionHandle()
-    try BrokerSocket.open(handle, settings: settings)
+    try BrokerSocket.open(handle, to: host, settings: settings)
     let socket = amqp_get_sockfd(handle.state)
     guard let watch = CallWatch(socket: socket) else {
       throw AMQPError(.unreachable, "the process has no file descriptor left")

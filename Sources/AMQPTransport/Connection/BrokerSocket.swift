@@ -6,9 +6,9 @@ import Glibc
 enum BrokerSocket {
   /// Connects within `settings.connectTimeout`, the TLS handshake and the check of the broker's
   /// certificate included; nothing secret has been sent when that fails.
-  static func open(_ handle: borrowing ConnectionHandle, settings: BrokerSettings)
-    throws(AMQPError)
-  {
+  static func open(
+    _ handle: borrowing ConnectionHandle, to host: BrokerHost, settings: BrokerSettings
+  ) throws(AMQPError) {
     // The socket becomes part of the connection state and is freed with it.
     let socket =
       if let tls = settings.tls {
@@ -18,9 +18,11 @@ enum BrokerSocket {
       }
     guard let socket else { throw AMQPError(.unreachable, "no memory for a socket") }
     var limit = settings.connectTimeout.timeValue
-    let status = amqp_socket_open_noblock(
-      socket, settings.host, Int32(clamping: settings.port), &limit)
-    guard status == 0 else { throw ReplyErrors.opening(status: status, settings: settings) }
+    // Over TLS it is this name that the broker's certificate must have.
+    let status = amqp_socket_open_noblock(socket, host.name, Int32(clamping: host.port), &limit)
+    guard status == 0 else {
+      throw ReplyErrors.opening(status: status, host: host, settings: settings)
+    }
     tune(amqp_get_sockfd(handle.state), settings: settings)
   }
 

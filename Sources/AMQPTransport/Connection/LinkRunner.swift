@@ -1,7 +1,8 @@
 import ExchangeCore
 
-/// Keeps one loop connected until it is asked to stop: connect, serve, and after a failure wait with
-/// jitter and connect again. rabbitmq-c has no recovery of its own (rule 15).
+/// Keeps one loop connected until it is asked to stop: connect, serve, and after a failure go on to
+/// the next host; when all have failed, wait with jitter. rabbitmq-c has no recovery of its own
+/// (rule 15).
 struct LinkRunner {
   /// A connection that lasted this long was a good one, whatever it achieved.
   static let settledAfter = Duration.seconds(30)
@@ -12,20 +13,31 @@ struct LinkRunner {
 
   let settings: BrokerSettings
   let watchdog: Watchdog
-  /// The wait after the n-th failure in a row.
+  /// The wait after the n-th round of failures in a row.
   let retryDelay: @Sendable (Int) -> Duration
+  /// Index of the host to begin with, of so many.
+  let firstHost: @Sendable (Int) -> Int
 
   /// Blocks until `stop` was requested; then the session has finished and reported `stopped`.
   func run(_ session: inout some LinkSession, wake: WakeDescriptor, until stop: StopSignal) {
     var failures = 0
+    let count = settings.hosts.count
+    var rotation = HostRotation(count: count, first: firstHost(count))
     while !stop.isRequested {
       session.hasProgressed = false
       let start = Monotonic.now
-      guard let error = attempt(&session, wake: wake, until: stop) else { break }
-      let lasted = Monotonic.now - start
-      if session.hasProgressed || lasted >= Self.settledAfter.wholeNanoseconds { failures = 0 }
-      failures += 1
-      let delay = retryDelay(failures)
+      let host = settings.hosts[rotation.current]
+      guard let error = attempt(&session, at: host, wake: wake, until: stop) else { break }
+      let hasLasted = Monotonic.now - start >= Self.settledAfter.wholeNanoseconds
+      if session.hasProgressed || hasLasted { failures = 0 }
+      if hasLasted { rotation.settled() }
+      // Trouble of our own (the database, the disk) is the same at every host.
+      let isOurs = (error as? AMQPError).map { $0.kind == .storeFailed } ?? true
+      var delay = Duration.zero
+      if isOurs || rotation.failed() {
+        failures += 1
+        delay = retryDelay(failures)
+      }
       session.report(.down(code: error.code, reason: error.reason, retryIn: delay))
       pause(delay, wake: wake, until: stop)
     }
@@ -35,13 +47,14 @@ struct LinkRunner {
 
   /// One connection from beginning to end; the error that ended it, or nil after a stop.
   private func attempt(
-    _ session: inout some LinkSession, wake: WakeDescriptor, until stop: StopSignal
+    _ session: inout some LinkSession, at host: BrokerHost, wake: WakeDescriptor,
+    until stop: StopSignal
   ) -> (any ReportableError)? {
     do { try session.prepare() } catch { return LinkEnd.storeError(error) }
-    session.report(.connecting)
+    session.report(.connecting(to: host.description))
     do throws(AMQPError) {
       let connection = try BrokerConnection(
-        settings, role: session.role, wake: wake, watchdog: watchdog)
+        settings, at: host, role: session.role, wake: wake, watchdog: watchdog)
       // A stop that came during the login; nothing has been sent or read yet.
       guard !stop.isRequested else {
         connection.close(within: Self.goodbyeLimit)

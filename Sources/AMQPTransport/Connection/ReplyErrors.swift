@@ -21,12 +21,14 @@ enum ReplyErrors {
   }
 
   /// For the status of `amqp_socket_open_noblock`. Over TLS the status says what was wrong.
-  static func opening(status: Int32, settings: BrokerSettings) -> AMQPError {
-    let place = "\(settings.host):\(settings.port)"
+  static func opening(
+    status: Int32, host: BrokerHost, settings: BrokerSettings
+  ) -> AMQPError {
+    let place = "\(host)"
     let text = String(cString: amqp_error_string2(status))
     return switch status {
     case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue:
-      AMQPError(.tls, "name mismatch: the broker's certificate is not for \(settings.host)")
+      AMQPError(.tls, "name mismatch: the broker's certificate is not for \(host.name)")
     case AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue:
       AMQPError(.tls, "untrusted: no authority in the CA file vouches for \(place)")
     case AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue:
@@ -34,7 +36,7 @@ enum ReplyErrors {
     case AMQP_STATUS_TIMEOUT.rawValue:
       AMQPError(.unreachable, "\(place) does not answer within \(settings.connectTimeout)")
     case AMQP_STATUS_HOSTNAME_RESOLUTION_FAILED.rawValue:
-      AMQPError(.unreachable, "the name \(settings.host) cannot be resolved")
+      AMQPError(.unreachable, "the name \(host.name) cannot be resolved")
     default:
       AMQPError(.unreachable, "cannot connect to \(place) (\(text))")
     }

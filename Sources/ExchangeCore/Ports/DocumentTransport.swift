@@ -91,11 +91,13 @@ package protocol DeliverySink: Sendable {
 
 /// What a connection is doing. Values for the log and the health page, never for decisions.
 package enum LinkState: Sendable, Hashable {
-  case connecting
+  /// Trying this broker.
+  case connecting(to: String)
   case up
   /// The broker holds publishers back (memory or disk alarm), with its reason.
   case blocked(reason: String)
-  /// Down, with the failure's code and text; the next try comes after `retryIn`.
+  /// Down, with the failure's code and text; the next try comes after `retryIn`, which is zero while
+  /// another broker of the cluster has not been tried.
   case down(code: String, reason: String, retryIn: Duration)
   case stopped
 }

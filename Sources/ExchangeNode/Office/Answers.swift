@@ -49,7 +49,7 @@ extension Office {
   package func answerRecall(_ id: String, agree: Bool, reason: String?) throws -> RecordID {
     let (incoming, digest) = try accepted(id)
     let document = incoming.document
-    guard document.frozen == "recalled", try context.store.hasOpenRecall(document) else {
+    guard incoming.hasOpenTakeBack else {
       throw NodeError(.notRecalled, "document \(document.id) has no open take-back")
     }
     let note = try reason.map(Self.checkedReason)

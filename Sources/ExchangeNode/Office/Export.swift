@@ -1,6 +1,6 @@
-package import ExchangeCore
+import ExchangeCore
 package import ExchangeStore
-package import Foundation
+import Foundation
 
 #if canImport(Glibc)
   import Glibc
@@ -83,64 +83,5 @@ package struct ExportFolder: Sendable {
       try handle.write(contentsOf: data)
       offset += Int64(data.count)
     }
-  }
-
-  /// What an offline check found.
-  package struct Report: Sendable {
-    package let manifest: Manifest
-    package let signers: [SignerIdentity]
-    /// One line per attachment: its name, and what is wrong, or nil.
-    package let attachments: [(name: String, problem: String?)]
-
-    package var isIntact: Bool { attachments.allSatisfy { $0.problem == nil } }
-  }
-
-  /// Checks an exported document without node or network: `path` is the folder or its
-  /// `manifest.p7m`. Throws `NodeError.verifyFailed` when the manifest itself does not hold.
-  package static func verify(
-    path: String, hashing: some ContentHashing, open: (Data) -> Verdict
-  ) throws -> Report {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw DocumentError(.attachmentMissing, "file “\(path)”: does not exist")
-    }
-    let file = isFolder.boolValue ? "\(path)/\(manifestName)" : path
-    let folder = (file as NSString).deletingLastPathComponent
-    guard let signed = FileManager.default.contents(atPath: file) else {
-      throw DocumentError(.attachmentUnreadable, "file “\(file)”: cannot be read")
-    }
-    switch open(signed) {
-    case .early(_, let detail, _):
-      throw NodeError(
-        .verifyFailed, "manifest: \(SignatureProblem.signedInFuture.rawValue): \(detail)")
-    case .invalid(let problem, let detail, _):
-      throw NodeError(.verifyFailed, "manifest: \(problem.rawValue): \(detail)")
-    case .valid(let content, let signers):
-      let manifest = try ManifestCodec.decode(content)
-      let results = manifest.attachments.map { attachment in
-        (
-          attachment.name,
-          problem(attachment, at: "\(folder.isEmpty ? "." : folder)/files", hashing: hashing)
-        )
-      }
-      return Report(manifest: manifest, signers: signers, attachments: results)
-    }
-  }
-
-  private static func problem(
-    _ attachment: Attachment, at folder: String, hashing: some ContentHashing
-  ) -> String? {
-    guard let handle = FileHandle(forReadingAtPath: "\(folder)/\(attachment.name)") else {
-      return "is missing"
-    }
-    defer { try? handle.close() }
-    let hash = hashing.makeHash()
-    var size: Int64 = 0
-    while let data = try? handle.read(upToCount: Int(WireLimits.pieceBytes)), !data.isEmpty {
-      hash.update(data)
-      size += Int64(data.count)
-    }
-    if size != attachment.size { return "has \(size) bytes instead of \(attachment.size)" }
-    return hash.finish() == attachment.sha256 ? nil : "was altered: its digest differs"
   }
 }

@@ -7,12 +7,14 @@ import Synchronization
 final class LinkWatch: Sendable {
   private struct State {
     var failuresInARow: [String: Int] = [:]
+    /// The broker that each connection uses or tries.
+    var brokers: [String: String] = [:]
     var idle: Set<Lane> = []
     var failure: NodeError?
     var isDown: Set<String> = []
   }
 
-  /// With `--until-idle`: so many failures in a row mean that the broker cannot be used.
+  /// With `--until-idle`: so many failures of all brokers in a row mean that none can be used.
   private static let patience = 4
 
   let bell = Doorbell()
@@ -37,30 +39,32 @@ final class LinkWatch: Sendable {
 
   func changed(_ link: String, _ change: LinkState) {
     switch change {
-    case .connecting, .stopped: return
+    case .stopped: return
+    case .connecting(let broker): state.withLock { $0.brokers[link] = broker }
     case .up:
-      state.withLock { state in
+      let broker = state.withLock { state in
         state.failuresInARow[link] = 0
         state.isDown.remove(link)
+        return state.brokers[link]
       }
-      log.info("connected", metadata: ["link": "\(link)"])
+      log.info("connected", metadata: ["link": "\(link)", "broker": "\(broker ?? "?")"])
     case .blocked(let reason):
       log.warning(
         "the broker holds publishers back", metadata: ["link": "\(link)", "reason": "\(reason)"])
     case .down(let code, let reason, let retryIn):
-      let isFirst = state.withLock { state in
-        state.failuresInARow[link, default: 0] += 1
+      let (isFirst, broker) = state.withLock { state in
+        if retryIn > .zero { state.failuresInARow[link, default: 0] += 1 }
         if givesUp, state.failuresInARow[link, default: 0] >= Self.patience {
           state.failure = NodeError(.unreachable, "\(code): \(reason)")
         }
-        return state.isDown.insert(link).inserted
+        return (state.isDown.insert(link).inserted, state.brokers[link])
       }
       // A long outage is one line, not one per attempt.
       log.log(
         level: isFirst ? .warning : .debug, "no connection to the broker",
         metadata: [
-          "link": "\(link)", "code": "\(code)", "reason": "\(reason)",
-          "retryIn": "\(retryIn.seconds)",
+          "link": "\(link)", "broker": "\(broker ?? "?")", "code": "\(code)",
+          "reason": "\(reason)", "retryIn": "\(retryIn.seconds)",
         ])
       bell.ring()
     }

@@ -3,7 +3,8 @@ import ExchangeStore
 import Foundation
 package import Logging
 
-/// The node's regular work: ends deliveries whose time is over, sends again what the broker refused
+/// The node's regular work: ends deliveries whose time is over and says which wait too long for
+/// their receipt, sends again what the broker refused
 /// and no person sees, and reconciles with other units.
 /// Steps are idempotent and cheap when there is nothing to do.
 package struct Steward: Sendable {
@@ -17,6 +18,8 @@ package struct Steward: Sendable {
     package var pendingTime = Duration.seconds(30 * 86_400)
     /// Entries of one tally; what is more goes into further ones.
     package var part: Int
+    /// When a missing receipt is worth a line in the log.
+    package var receipts = ReceiptPolicy()
 
     package init(
       interval: Duration = .seconds(86_400), window: Duration = .seconds(30 * 86_400),
@@ -56,6 +59,7 @@ package struct Steward: Sendable {
     if resent > 0 {
       log.notice("a resend that had ended half way is finished", metadata: ["count": "\(resent)"])
     }
+    try warn(at: now)
     let revived = try context.store.reviveNotices(
       suspendedBefore: now.advanced(by: .zero - Backoff.message.cap), at: now)
     if revived > 0 {
@@ -72,6 +76,34 @@ package struct Steward: Sendable {
     for unit in due { try tally(unit) }
     try context.store.checkpoint()
     return hastened > 0 || revived > 0 || resent > 0 || !due.isEmpty
+  }
+
+  /// More deliveries than this become one line with their number.
+  private static let linesAtOnce = 10
+
+  private func warn(at now: Timestamp) throws {
+    let (overdue, expiring) = try context.store.warnOutstanding(
+      ReceiptWatch(policy.receipts, now: now), at: now)
+    say("no receipt yet: a delivery is overdue", overdue, see: "congvan deliveries --overdue") {
+      ["publishedAt": "\($0.publishedAt?.iso8601 ?? "")"]
+    }
+    say("no receipt yet: a delivery expires soon", expiring, see: "congvan deliveries --expiring") {
+      ["expiresAt": "\($0.expiresAt?.iso8601 ?? "")"]
+    }
+  }
+
+  private func say(
+    _ text: Logger.Message, _ deliveries: [OutstandingDelivery], see command: String,
+    _ more: (OutstandingDelivery) -> Logger.Metadata
+  ) {
+    guard deliveries.count <= Self.linesAtOnce else {
+      log.warning(text, metadata: ["count": "\(deliveries.count)", "see": "\(command)"])
+      return
+    }
+    for delivery in deliveries {
+      let place: Logger.Metadata = ["document": "\(delivery.document)", "to": "\(delivery.to)"]
+      log.warning(text, metadata: place.merging(more(delivery)) { $1 })
+    }
   }
 
   /// Sends `unit` a tally of what went to it, in as many parts as its limit asks for. False when

@@ -30,6 +30,8 @@ package struct IncomingSummary: Sendable {
   package let duplicates: Int
   /// The last business code that we sent about it.
   package let status: String?
+  /// Its sender takes it back (13) and this unit has not answered (15, 16).
+  package let hasOpenTakeBack: Bool
 }
 
 /// One outgoing delivery with its transport state and last business status.
@@ -85,9 +87,17 @@ extension HistoryEntry {
 /// Which deliveries a list or a resend is about; every criterion narrows.
 package struct DeliveryFilter: Sendable {
   package var states: [OutgoingState] = []
-  package var to: UnitID?
+  /// Identifiers of units; a unit may have had several.
+  package var to: [UnitID] = []
   package var documents: [RecordID] = []
+  /// Changed then or later.
   package var since: Timestamp?
+  /// Changed before then.
+  package var until: Timestamp?
+  /// Published then or earlier, and without a receipt.
+  package var overdueBefore: Timestamp?
+  /// Ends then or earlier, and without a receipt.
+  package var expiringBefore: Timestamp?
 
   package init() {}
 }
@@ -102,11 +112,21 @@ extension Store {
     }
   }
 
-  /// Incoming documents that are or were believed, newest first.
-  package func incomingDocuments(limit: Int) throws -> [IncomingSummary] {
+  /// Incoming documents that are or were believed, newest first; with `recalled` only those whose
+  /// take-back this unit has to answer.
+  package func incomingDocuments(limit: Int, recalled: Bool = false) throws -> [IncomingSummary] {
     try read { database in
-      try database.all(incomingSQL + " ORDER BY received.key DESC LIMIT ?", [limit])
-        .map { try database.incoming($0) }
+      try database.all(
+        incomingSQL + (recalled ? " WHERE hasOpenTakeBack" : "")
+          + " ORDER BY received.key DESC LIMIT ?", [limit]
+      ).map { try database.incoming($0) }
+    }
+  }
+
+  /// True when something was ever sent to the unit under this identifier.
+  package func hasDeliveries(to unit: UnitID) throws -> Bool {
+    try read { database in
+      try database.one("SELECT 1 FROM delivery WHERE recipient = ? LIMIT 1", [unit.rawValue]) != nil
     }
   }
 
@@ -137,9 +157,9 @@ extension Store {
       conditions.append("d.state IN (\(filter.states.map { _ in "?" }.joined(separator: ",")))")
       arguments += filter.states.map(\.rawValue)
     }
-    if let to = filter.to {
-      conditions.append("d.recipient = ?")
-      arguments.append(to.rawValue)
+    if !filter.to.isEmpty {
+      conditions.append("d.recipient IN (\(filter.to.map { _ in "?" }.joined(separator: ",")))")
+      arguments += filter.to.map(\.rawValue)
     }
     if !filter.documents.isEmpty {
       conditions.append(
@@ -149,6 +169,20 @@ extension Store {
     if let since = filter.since {
       conditions.append("d.updatedAt >= ?")
       arguments.append(since.microseconds)
+    }
+    if let until = filter.until {
+      conditions.append("d.updatedAt < ?")
+      arguments.append(until.microseconds)
+    }
+    if let moment = filter.overdueBefore {
+      conditions.append("d.state = 'published' AND d.publishedAt <= ?")
+      arguments.append(moment.microseconds)
+    }
+    if let moment = filter.expiringBefore {
+      conditions.append(
+        "d.expiresAt IS NOT NULL AND d.state IN ('queued', 'retrying', 'published')"
+          + " AND d.expiresAt <= ?")
+      arguments.append(moment.microseconds)
     }
     let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
     arguments.append(limit)
@@ -194,20 +228,6 @@ extension Store {
           to: try row.unit("toUnit"), code: row["code"], at: row.time("at"),
           reasonCode: row["reasonCode"], note: row["note"], signed: row["signed"])
       }
-    }
-  }
-
-  /// True when the sender's last take-back (13) has not been answered (15, 16). Looked up by the
-  /// document's id: a 13 may have come before its document.
-  package func hasOpenRecall(_ document: DocumentSummary) throws -> Bool {
-    try read { database in
-      let row = try database.one(
-        """
-        SELECT coalesce(max(key) FILTER (WHERE direction = 'received' AND code = '13'), 0)
-          > coalesce(max(key) FILTER (WHERE direction = 'sent' AND code IN ('15', '16')), 0) AS isOpen
-        FROM status WHERE documentID = ?1 AND ?2 IN (fromUnit, toUnit)
-        """, [document.id.rawValue, document.sender.rawValue])
-      return row?["isOpen"] ?? false
     }
   }
 
@@ -276,11 +296,19 @@ extension Store {
   }
 }
 
+/// A take-back is open until an answer follows the last 13. The 13 of a document that it overtook is
+/// not linked with it; such a document has no earlier answer.
 private let incomingSQL = """
   SELECT document.*, received.state, received.outcome, received.detail, received.receivedAt,
     received.duplicates,
     (SELECT code FROM status WHERE status.document = document.key AND direction = 'sent'
-      ORDER BY key DESC LIMIT 1) AS status
+      ORDER BY key DESC LIMIT 1) AS status,
+    document.frozen IS 'recalled' AND received.state NOT IN ('quarantined', 'discarded')
+      AND NOT EXISTS (SELECT 1 FROM status answer WHERE answer.document = document.key
+        AND answer.direction = 'sent' AND answer.code IN ('15', '16')
+        AND NOT EXISTS (SELECT 1 FROM status again WHERE again.document = document.key
+          AND again.direction = 'received' AND again.code = '13' AND again.key > answer.key))
+      AS hasOpenTakeBack
   FROM document JOIN received ON received.document = document.key
   """
 
@@ -309,6 +337,6 @@ extension Database {
     IncomingSummary(
       document: try summary(row), state: try row.incomingState("state"), outcome: row["outcome"],
       detail: row["detail"], receivedAt: row.time("receivedAt"), duplicates: row["duplicates"],
-      status: row["status"])
+      status: row["status"], hasOpenTakeBack: row["hasOpenTakeBack"])
   }
 }

@@ -68,11 +68,15 @@ struct ConfigCommand: ParsableCommand {
         return settings.path("trust.anchorsFile") ?? ""
       }
       if !offline {
-        check("broker") {
-          let broker = try assembly.brokerSettings()
-          let found = try BrokerCheck.run(broker)
-          let waiting = Lane.allCases.map { "\(found.waiting[$0] ?? 0) \($0)" }
-          return "\(broker) (\(found.broker)), waiting: \(waiting.joined(separator: ", "))"
+        let hosts = try settings.brokerHosts
+        for host in hosts {
+          check(hosts.count == 1 ? "broker" : "broker \(host)") {
+            let broker = try assembly.brokerSettings()
+            let found = try BrokerCheck.run(broker, at: host)
+            let waiting = Lane.allCases.map { "\(found.waiting[$0] ?? 0) \($0)" }
+            return "\(broker.address(of: host)) (\(found.broker)), waiting: "
+              + waiting.joined(separator: ", ")
+          }
         }
       }
       if failures > 0 { throw ExitCode(1) }

@@ -6,36 +6,49 @@ import Foundation
 
 /// Which deliveries a command is about.
 struct DeliveryOptions: ParsableArguments {
-  @Option(help: "Only deliveries to this unit.") var to: String?
+  @Option(help: "Only deliveries to this unit, alias or @group.") var to: String?
+  @Option(help: "Only deliveries of this document.") var document: String?
   @Flag(help: "Only deliveries that a person must act on: suspended, refused, expired.")
   var failed = false
   @Option(
     help: "Only deliveries that changed since then: 2026-11-20, 2026-11-20T08:00:00+07:00, 24h.")
   var since: String?
+  @Option(help: "Only deliveries that changed before then; of a date, until its end.")
+  var until: String?
 
-  func filter(now: Timestamp) throws -> DeliveryFilter {
+  /// False when every delivery is meant.
+  var narrows: Bool {
+    failed || [to, document, since, until].contains { $0 != nil }
+  }
+
+  func filter(_ assembly: Assembly) throws -> DeliveryFilter {
+    let now = SystemClock().now
     var filter = DeliveryFilter()
-    if let to {
-      guard let unit = UnitID(to) else {
-        throw DirectoryError(.unknown, "to: “\(to)” is not a unit identifier")
-      }
-      filter.to = unit
+    filter.to = try to.map(assembly.identifiers) ?? []
+    if let document {
+      filter.documents = [
+        try assembly.store().find(document, preferring: "outgoing").summary.id
+      ]
     }
     if failed { filter.states = OutgoingState.allCases.filter(\.isFailed) }
     filter.since = try since.map { try Moment.parse($0, field: "since", now: now) }
+    filter.until = try until.map { try Moment.parse($0, field: "until", now: now, endOfDay: true) }
+    if let since = filter.since, let until = filter.until, until <= since {
+      throw DocumentError(.date, "until: is not after since")
+    }
     return filter
   }
 }
 
 /// Moments as administrators type them.
 enum Moment {
-  /// A date (its beginning, or with `isFuture` its end, in Vietnam), a moment with its zone, or a
+  /// A date (its beginning, or with `endOfDay` its end, in Vietnam), a moment with its zone, or a
   /// span before (with `isFuture` after) `now`: `90m`, `24h`, `3d`.
-  static func parse(_ text: String, field: String, now: Timestamp, isFuture: Bool = false) throws
-    -> Timestamp
-  {
+  static func parse(
+    _ text: String, field: String, now: Timestamp, isFuture: Bool = false, endOfDay: Bool = false
+  ) throws -> Timestamp {
     if let time = Timestamp(iso8601: text) { return time }
-    let clock = isFuture ? "23:59:59" : "00:00:00"
+    let clock = endOfDay ? "23:59:59.999999" : isFuture ? "23:59:59" : "00:00:00"
     if CalendarDate(text) != nil, let time = Timestamp(iso8601: "\(text)T\(clock)+07:00") {
       return time
     }
@@ -59,14 +72,20 @@ struct DeliveriesCommand: ParsableCommand {
       "Only deliveries in this state.",
       valueName: OutgoingState.allCases.map(\.rawValue).joined(separator: "|")))
   var state: String?
-  @Option(help: "Only deliveries of this document.") var document: String?
   @OptionGroup var options: DeliveryOptions
+  @Flag(
+    help: "Only deliveries that wait longer for their receipt than receipt.overdueHours.")
+  var overdue = false
+  @Flag(
+    help: "Only deliveries without a receipt that expire within receipt.expiryWarningHours.")
+  var expiring = false
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
-    let store = try folder.assembly().store()
-    var filter = try options.filter(now: SystemClock().now)
+    let assembly = try folder.assembly()
+    let (store, watch) = (try assembly.store(), try assembly.receiptWatch())
+    var filter = try options.filter(assembly)
     if let state {
       guard let known = OutgoingState(rawValue: state) else {
         let names = OutgoingState.allCases.map(\.rawValue).joined(separator: ", ")
@@ -74,16 +93,15 @@ struct DeliveriesCommand: ParsableCommand {
       }
       filter.states = [known]
     }
-    if let document {
-      filter.documents = [try store.find(document, preferring: "outgoing").summary.id]
-    }
+    if overdue { filter.overdueBefore = watch.overdueBefore }
+    if expiring { filter.expiringBefore = watch.expiringBefore }
     let deliveries = try store.deliveries(filter)
-    if json { return try Console.print(.array(deliveries.map(\.json))) }
+    if json { return try Console.print(.array(deliveries.map { $0.json(watch) })) }
     Console.table(
       ["VĂN BẢN", "NƠI NHẬN", "TRẠNG THÁI", "NGHIỆP VỤ", "LẦN THỬ", "CẬP NHẬT", "LỖI"],
       deliveries.map { delivery in
         [
-          delivery.document.rawValue, delivery.to.rawValue, delivery.state.rawValue,
+          delivery.document.rawValue, delivery.to.rawValue, delivery.stateText(watch),
           delivery.statusText, "\(delivery.attempts)", delivery.updatedAt.shown,
           delivery.lastError.map { "\($0) \(delivery.lastErrorText ?? "")" } ?? "",
         ]

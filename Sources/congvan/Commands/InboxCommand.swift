@@ -7,12 +7,14 @@ struct InboxCommand: ParsableCommand {
     commandName: "inbox", abstract: "List incoming documents (văn bản đến).")
 
   @Option(help: "At most so many documents, newest first.") var limit = 100
+  @Flag(help: "Only documents whose sender takes them back and that await this unit's answer.")
+  var recalled = false
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
     let store = try folder.assembly().store()
-    let documents = try store.incomingDocuments(limit: limit)
+    let documents = try store.incomingDocuments(limit: limit, recalled: recalled)
     if json { return try Console.print(.array(documents.map(\.json))) }
     Console.table(
       [
@@ -27,9 +29,15 @@ struct InboxCommand: ParsableCommand {
           Console.cut(document.subject, 50), document.urgency.vietnamese,
           "\(document.attachments.count)",
           incoming.state.rawValue + (incoming.status.map { " \($0)" } ?? "")
-            + document.frozenText,
+            + document.frozenText + (incoming.hasOpenTakeBack ? " – chờ trả lời lấy lại" : ""),
         ]
       })
+    let open = documents.count(where: \.hasOpenTakeBack)
+    if open > 0 {
+      Console.note(
+        "\(open) document(s) are taken back by their sender; answer with: congvan recall ID --agree, "
+          + "or --decline --reason …")
+    }
     let quarantined = try store.quarantined(limit: 1000).count
     if quarantined > 0 {
       Console.note("\(quarantined) message(s) in quarantine; see: congvan quarantine")

@@ -5,7 +5,7 @@ import ExchangeStore
 extension DeliverySummary {
   var id: String { "\(document)/\(to)" }
 
-  var json: JSON {
+  func json(_ watch: ReceiptWatch) -> JSON {
     .object([
       "id": .string(id), "document": .string(document.rawValue), "to": .string(to.rawValue),
       "state": .string(state.rawValue), "status": .text(status),
@@ -13,7 +13,20 @@ extension DeliverySummary {
       "lastErrorText": .text(lastErrorText), "nextAt": .time(nextAt), "expiresAt": .time(expiresAt),
       "createdAt": .time(createdAt), "publishedAt": .time(publishedAt),
       "deliveredAt": .time(finishedAt), "updatedAt": .time(updatedAt),
+      "overdue": .bool(isOverdue(watch)), "expiring": .bool(isExpiring(watch)),
     ])
+  }
+
+  func isOverdue(_ watch: ReceiptWatch) -> Bool { watch.isOverdue(state, publishedAt: publishedAt) }
+  func isExpiring(_ watch: ReceiptWatch) -> Bool { watch.isExpiring(state, expiresAt: expiresAt) }
+
+  /// The state, with what a person should know about the receipt.
+  func stateText(_ watch: ReceiptWatch) -> String {
+    let marks = [
+      isOverdue(watch) ? DeliveryMark.overdue : nil,
+      isExpiring(watch) ? DeliveryMark.expiring : nil,
+    ].compactMap { $0 }
+    return state.rawValue + (marks.isEmpty ? "" : " (\(marks.joined(separator: ", ")))")
   }
 
   var statusText: String {
@@ -21,6 +34,11 @@ extension DeliverySummary {
       StatusCode(code)?.vietnamese.map { "\(code) \($0)" } ?? code
     } ?? "-"
   }
+}
+
+enum DeliveryMark {
+  static let overdue = "quá hạn biên nhận"
+  static let expiring = "sắp hết hạn"
 }
 
 extension DocumentSummary {
@@ -61,6 +79,7 @@ extension IncomingSummary {
     members["detail"] = .text(detail)
     members["receivedAt"] = .time(receivedAt)
     members["duplicates"] = .integer(Int64(duplicates))
+    members["takeBackOpen"] = .bool(hasOpenTakeBack)
     return .object(members)
   }
 }

@@ -11,7 +11,8 @@ struct OutboxCommand: ParsableCommand {
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
-    let store = try folder.assembly().store()
+    let assembly = try folder.assembly()
+    let (store, watch) = (try assembly.store(), try assembly.receiptWatch())
     let documents = try store.outgoingDocuments(limit: limit)
     var filter = DeliveryFilter()
     filter.documents = documents.map(\.id)
@@ -23,7 +24,7 @@ struct OutboxCommand: ParsableCommand {
           documents.map { document in
             var members = document.members
             members["createdAt"] = .time(document.createdAt)
-            members["deliveries"] = .array((byDocument[document.id] ?? []).map(\.json))
+            members["deliveries"] = .array((byDocument[document.id] ?? []).map { $0.json(watch) })
             return .object(members)
           }))
     }
@@ -32,7 +33,7 @@ struct OutboxCommand: ParsableCommand {
       documents.map { document in
         let deliveries = byDocument[document.id] ?? []
         let received = deliveries.count { $0.state == .delivered }
-        let states = Dictionary(grouping: deliveries, by: \.state.rawValue)
+        let states = Dictionary(grouping: deliveries) { $0.stateText(watch) }
           .map { "\($0.key) \($0.value.count)" }.sorted().joined(separator: ", ")
         return [
           document.id.rawValue, document.number, document.issuedDate, document.typeName,

@@ -67,21 +67,32 @@ struct QuarantineCommand: ParsableCommand {
     }
   }
 
-  struct Release: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Give a message back to the judge, who judges it anew by the same rules.")
-
+  /// What release and discard have in common: messages, and why.
+  struct Decision: ParsableArguments {
     @Argument(help: "Ids from the list.") var ids: [Int64]
     @Option(help: "Why; recorded in the history.") var reason: String
     @OptionGroup var folder: NodeFolder
 
-    func run() throws {
+    func each(_ words: String, _ act: (Store, Int64, String) throws -> Void) throws {
       let store = try folder.assembly().store()
       let reason = try Office.checkedReason(reason)
       for id in ids {
+        try act(store, id, reason)
+        Console.print("message \(id) \(words)")
+      }
+    }
+  }
+
+  struct Release: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Give a message back to the judge, who judges it anew by the same rules.")
+
+    @OptionGroup var decision: Decision
+
+    func run() throws {
+      try decision.each("is judged anew") { store, id, reason in
         try store.release(
           quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
-        Console.print("message \(id) is judged anew")
       }
     }
   }
@@ -90,17 +101,12 @@ struct QuarantineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Put a message aside for good; row and history stay.")
 
-    @Argument(help: "Ids from the list.") var ids: [Int64]
-    @Option(help: "Why; recorded in the history.") var reason: String
-    @OptionGroup var folder: NodeFolder
+    @OptionGroup var decision: Decision
 
     func run() throws {
-      let store = try folder.assembly().store()
-      let reason = try Office.checkedReason(reason)
-      for id in ids {
+      try decision.each("is put aside") { store, id, reason in
         try store.discard(
           quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
-        Console.print("message \(id) is put aside")
       }
     }
   }

@@ -14,28 +14,25 @@ struct ReconcileCommand: ParsableCommand {
       it also sends a tally by itself every reconcile.intervalHours.
       """)
 
-  @Argument(help: "Only this unit.") var unit: String?
+  @Argument(help: "Only this unit, alias or @group.") var unit: String?
   @Flag(help: "Only show; send no tally.") var show = false
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
     let assembly = try folder.assembly()
-    var only: UnitID?
-    if let unit {
-      guard let found = try assembly.directory().current.resolve(recipient: unit).first else {
-        throw DirectoryError(.unknown, "unit: “\(unit)”")
-      }
-      only = found.id
-    }
+    let units = try unit.map(assembly.identifiers)
     let store = try assembly.store()
+    func reconciliations() throws -> [Reconciliation] {
+      try units?.flatMap { try store.reconciliations(with: $0) } ?? store.reconciliations(with: nil)
+    }
     if !show {
       let steward = Steward(
         context: try assembly.context(), policy: try assembly.settings.reconciliation,
         log: Logger(label: "congvan"))
-      for pair in try store.reconciliations(with: only) { try steward.tally(pair.unit) }
+      for pair in try reconciliations() { try steward.tally(pair.unit) }
     }
-    let pairs = try store.reconciliations(with: only)
+    let pairs = try reconciliations()
     if json {
       return try Console.print(
         .array(

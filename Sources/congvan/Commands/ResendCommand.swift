@@ -8,8 +8,9 @@ struct ResendCommand: ParsableCommand {
     commandName: "resend",
     abstract: "Send deliveries again: the same id and the same signed bytes.",
     discussion: """
-      Name documents or deliveries (ID or ID/UNIT), or take all that failed with --failed. What is \
-      in flight or delivered is left alone, and the list says so.
+      Name documents or deliveries (ID or ID/UNIT), take all that failed with --failed, or those of \
+      a unit, a document or a time with --to, --document, --since and --until; criteria narrow each \
+      other. What is in flight or delivered is left alone, and the list says so.
       """)
 
   @Argument(help: "Ids of documents or deliveries.") var ids: [String] = []
@@ -20,14 +21,19 @@ struct ResendCommand: ParsableCommand {
   @OptionGroup var folder: NodeFolder
 
   func validate() throws {
-    guard !ids.isEmpty || options.failed else {
-      throw ValidationError("Name deliveries, or use --failed.")
+    guard !ids.isEmpty || options.narrows else {
+      throw ValidationError(
+        "Name deliveries, or use --failed, --to, --document, --since or --until.")
+    }
+    guard ids.isEmpty || options.document == nil else {
+      throw ValidationError("Name documents, or use --document.")
     }
   }
 
   func run() throws {
-    let filter = try options.filter(now: SystemClock().now)
-    let results = try folder.assembly().office()
+    let assembly = try folder.assembly()
+    let filter = try options.filter(assembly)
+    let results = try assembly.office()
       .resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun)
     if json {
       return try Console.print(

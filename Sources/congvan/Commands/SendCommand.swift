@@ -52,11 +52,13 @@ struct SendCommand: ParsableCommand {
       }
       draft.urgency = known
     }
-    let (id, deliveries) = try folder.assembly().office().send(draft)
+    let assembly = try folder.assembly()
+    let (id, deliveries) = try assembly.office().send(draft)
     if json {
+      let watch = try assembly.receiptWatch()
       try Console.print(
         .object([
-          "id": .string(id.rawValue), "deliveries": .array(deliveries.map(\.json)),
+          "id": .string(id.rawValue), "deliveries": .array(deliveries.map { $0.json(watch) }),
         ]))
     } else {
       Console.print(id.rawValue)

@@ -15,7 +15,7 @@ struct ShowCommand: ParsableCommand {
 
   func run() throws {
     let assembly = try folder.assembly()
-    let store = try assembly.store()
+    let (store, watch) = (try assembly.store(), try assembly.receiptWatch())
     let (document, direction) = try store.find(id, preferring: "outgoing")
     var filter = DeliveryFilter()
     filter.documents = [document.id]
@@ -29,7 +29,8 @@ struct ShowCommand: ParsableCommand {
       members["direction"] = .string(direction)
       members["state"] = .text(incoming?.state.rawValue)
       members["duplicates"] = incoming.map { .integer(Int64($0.duplicates)) } ?? .null
-      members["deliveries"] = .array(deliveries.map(\.json))
+      members["takeBackOpen"] = incoming.map { .bool($0.hasOpenTakeBack) } ?? .null
+      members["deliveries"] = .array(deliveries.map { $0.json(watch) })
       members["signature"] = .string(signature)
       members["statuses"] = .array(
         statuses.map { status in
@@ -65,7 +66,7 @@ struct ShowCommand: ParsableCommand {
       Console.print("\nNơi nhận")
       for delivery in deliveries {
         Console.print(
-          "  \(delivery.to)  \(delivery.state.rawValue)  \(delivery.statusText)"
+          "  \(delivery.to)  \(delivery.stateText(watch))  \(delivery.statusText)"
             + (delivery.lastError.map { "  \($0) \(delivery.lastErrorText ?? "")" } ?? ""))
       }
     }

@@ -7,7 +7,8 @@ import Foundation
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Verify an exported document offline: signature, chain, every attachment.")
+    abstract: "Verify an exported document offline: signatures, chain, every attachment and status."
+  )
 
   @Argument(help: "The exported folder or its manifest.p7m.") var file: String
   @Option(help: "CA certificates (PEM). Default: trust.anchorsFile of the node.") var ca: String?
@@ -31,17 +32,12 @@ struct VerifyCommand: ParsableCommand {
           "valid": .bool(report.isIntact),
           "documentId": .string(report.manifest.documentID.rawValue),
           "from": .string(report.manifest.from.organId.rawValue),
-          "signers": .array(
-            report.signers.map { signer in
-              .object([
-                "subject": .string(signer.subject), "certificate": .string(signer.certificate.hex),
-                "signingTime": .time(signer.signingTime),
-              ])
-            }),
+          "signers": .array(report.signers.map(\.json)),
           "attachments": .array(
             report.attachments.map {
               .object(["name": .string($0.name), "problem": .text($0.problem)])
             }),
+          "statuses": .array(report.statuses.map(\.json)),
         ]))
     } else {
       let manifest = report.manifest
@@ -53,13 +49,39 @@ struct VerifyCommand: ParsableCommand {
       for attachment in report.attachments {
         Console.print("attachment “\(attachment.name)”: \(attachment.problem ?? "intact")")
       }
+      for status in report.statuses { Console.print(status.line) }
     }
     guard report.isIntact else {
-      let bad = report.attachments.compactMap { item in
-        item.problem.map { "attachment “\(item.name)” \($0)" }
-      }
-      throw NodeError(.verifyFailed, bad.joined(separator: "; "))
+      throw NodeError(.verifyFailed, report.problems.joined(separator: "; "))
     }
+  }
+}
+
+extension SignerIdentity {
+  fileprivate var json: JSON {
+    .object([
+      "subject": .string(subject), "certificate": .string(certificate.hex),
+      "signingTime": .time(signingTime),
+    ])
+  }
+}
+
+extension ExportFolder.SignedFile {
+  fileprivate var json: JSON {
+    .object([
+      "file": .string(file), "problem": .text(problem), "code": .text(statement?.code.rawValue),
+      "from": .text(statement?.from.organId.rawValue), "to": .text(statement?.to.rawValue),
+      "at": .time(statement?.timestamp), "reasonCode": .text(statement?.reasonCode),
+      "description": .text(statement?.note), "signers": .array(signers.map(\.json)),
+    ])
+  }
+
+  fileprivate var line: String {
+    guard let statement else { return "status “\(file)”: \(problem ?? "?")" }
+    let code = [statement.code.rawValue, statement.code.vietnamese].compactMap { $0 }
+    return "status \(code.joined(separator: " ")) of \(statement.from.organId) at "
+      + "\(statement.timestamp.shown): \(problem ?? "valid")"
+      + signers.map { ", signed by \($0.subject)" }.joined()
   }
 }
 

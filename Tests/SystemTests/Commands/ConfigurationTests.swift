@@ -35,11 +35,20 @@ import Testing
     (["CONGVAN_LOG_LEVLE": "x"], "CONFIG-UNKNOWN-KEY", "did you mean “CONGVAN_LOG_LEVEL”?"),
     (["CONGVAN_BROKER_PORT": "0"], "CONFIG-BAD-VALUE", "broker.port: “0”"),
     (["CONGVAN_BROKER_PORT": "amqp"], "CONFIG-BAD-VALUE", "broker.port: “amqp”"),
+    (["CONGVAN_BROKER_HOST": "mq1,,mq2"], "CONFIG-BAD-VALUE", "broker.host: “”"),
+    (["CONGVAN_BROKER_HOST": "mq1, mq2:0"], "CONFIG-BAD-VALUE", "broker.host: “mq2:0”"),
+    (["CONGVAN_BROKER_HOST": "mq1,mq1:5671"], "CONFIG-BAD-VALUE", "“mq1:5671” is named twice"),
     (["CONGVAN_BROKER_TLS": "yes"], "CONFIG-BAD-VALUE", "broker.tls: “yes”"),
     (["CONGVAN_BROKER_AUTHENTICATION": "none"], "CONFIG-BAD-VALUE", "external, password"),
     (["CONGVAN_BROKER_HEARTBEAT_SECONDS": "4"], "CONFIG-BAD-VALUE", "from 5 to 60"),
     (["CONGVAN_LIMITS_DOCUMENT_BYTES": "1GB"], "CONFIG-BAD-VALUE", "limits.documentBytes"),
     (["CONGVAN_RETRY_HORIZON_HOURS": "0"], "CONFIG-BAD-VALUE", "retry.horizonHours"),
+    (["CONGVAN_RECEIPT_OVERDUE_HOURS": "0"], "CONFIG-BAD-VALUE", "receipt.overdueHours"),
+    (["CONGVAN_RECEIPT_EXPIRY_WARNING_HOURS": "-1"], "CONFIG-BAD-VALUE", "from 0 to 8760"),
+    (
+      ["CONGVAN_RECEIPT_OVERDU_HOURS": "1"], "CONFIG-UNKNOWN-KEY",
+      "did you mean “CONGVAN_RECEIPT_OVERDUE_HOURS”?"
+    ),
     (["CONGVAN_UNIT_ID": "a b"], "CONFIG-BAD-VALUE", "unit.id"),
     (["CONGVAN_LOG_LEVEL": "loud"], "CONFIG-BAD-VALUE", "log.level: “loud”"),
   ])
@@ -57,6 +66,8 @@ import Testing
     ("  id:", "  # id:", "CONFIG-MISSING-KEY", "“unit.id” is missing"),
     ("  port: 5671", "  port: [5671]", "CONFIG-BAD-VALUE", "a list is not expected"),
     ("  port: 5671", "  port: -1", "CONFIG-BAD-VALUE", "broker.port"),
+    ("  host: localhost", "  host: [mq1, [mq2]]", "CONFIG-BAD-VALUE", "a list of plain values"),
+    ("  host: localhost", "  host: []", "CONFIG-BAD-VALUE", "broker.host: “”"),
     ("broker:", "broker: }{", "CONFIG-UNREADABLE", "congvan.yaml: "),
     ("unit:", "unit: {}\nunit:", "CONFIG-UNREADABLE", "duplicated key"),
   ])
@@ -79,6 +90,26 @@ import Testing
       let code = try await node.congvan(["config", "check"]).failure
       let isEmpty = text.allSatisfy { $0 == "\u{FEFF}" }
       #expect(code == (isEmpty ? "CONFIG-MISSING-KEY" : "CONFIG-UNREADABLE"), "\(text)")
+    }
+  }
+
+  @Test func severalBrokersAreAListInTheFileAndCommasInTheEnvironment() async throws {
+    let office = try await Self.shared.value
+    let copy = NodeFolder(unit: office.node.unit, path: try CleanUp.folder("config"))
+    let original = Command.text("\(office.node.path)/congvan.yaml")
+    for list in ["[mq1.example, 'mq2.example:5673']", "mq1.example , mq2.example:5673"] {
+      let changed = original.replacing("  host: localhost", with: "  host: \(list)")
+      try Data(changed.utf8).write(to: URL(filePath: "\(copy.path)/congvan.yaml"))
+      let result = try await copy.congvan(["config", "check", "--offline", "--verbose"])
+      #expect(result.output.contains(/broker\.host +file +mq1\.example ?, mq2\.example:5673\n/))
+    }
+    // Online: each is checked and named, although the first fails.
+    let online = try await office.node.congvan(
+      ["config", "check"],
+      environment: ["CONGVAN_BROKER_HOST": "localhost:1, nowhere.invalid, localhost:2"])
+    #expect(online.status == 1)
+    for host in ["localhost:1", "nowhere.invalid:5671", "localhost:2"] {
+      #expect(online.output.contains("FAIL  broker \(host): [BROKER-UNREACHABLE]"), "\(online)")
     }
   }
 

@@ -6,7 +6,8 @@ import Testing
     #expect(
       Set(names).isSuperset(of: [
         "init", "node", "send", "outbox", "inbox", "deliveries", "show", "export", "verify",
-        "refuse", "recall", "resend", "units", "quarantine", "reconcile", "broker", "config",
+        "refuse", "recall", "resend", "units", "quarantine", "reconcile", "notices", "broker",
+        "config",
         "bench",
       ]))
     for name in names {
@@ -28,12 +29,31 @@ import Testing
     return list.matches(of: /(?m)^  ([a-z-]+)(?: \(default\))? +\S/).map { String($0.1) }
   }
 
-  @Test func whatIsNoCommandIsAnErrorOfUsage() async throws {
-    let result = try await Command.run(Places.congvan, ["gửi"])
+  @Test(arguments: [
+    (["gửi"], "Unexpected argument 'gửi'", "congvan"),
+    (
+      ["send", "a.pdf", "--to", "B"], "Missing expected argument '--number <number>'",
+      "congvan send"
+    ),
+    (["inbox", "--limit", "x"], "The value 'x' is invalid", "congvan inbox"),
+    (["outbox", "--lim", "3"], "Unknown option '--lim'", "congvan outbox"),
+    (["resend", "--reason", "x"], "Name deliveries, or use --failed", "congvan resend"),
+    (
+      ["resend", "01976f3e", "--document", "01976f3e", "--reason", "x"],
+      "Name documents, or use --document", "congvan resend"
+    ),
+    (["recall", "x", "--agree", "--decline"], "Either --agree or --decline", "congvan recall"),
+    (["quarantine", "show", "abc"], "The value 'abc' is invalid", "congvan quarantine show"),
+    (["quarantine", "discard", "--reason", "x"], "Missing", "congvan quarantine discard"),
+  ])
+  func wrongUsageHasItsCodeAndItsNextStep(_ arguments: [String], _ text: String, command: String)
+    async throws
+  {
+    let result = try await Command.run(Places.congvan, arguments)
     #expect(result.status == 64)
-    #expect(result.errors.contains("Usage: congvan"))
-    let missing = try await Command.run(Places.congvan, ["send", "a.pdf", "--to", "B"])
-    #expect(missing.status == 64)
-    #expect(missing.errors.contains("--number"))
+    #expect(result.output.isEmpty)
+    #expect(result.errors.hasPrefix("error[USAGE]: \(text)"), "\(result)")
+    #expect(result.errors.contains("\nUsage: \(command) "), "\(result)")
+    #expect(result.errors.hasSuffix("\n  next: See what it takes with: \(command) --help\n"))
   }
 }

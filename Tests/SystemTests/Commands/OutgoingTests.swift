@@ -46,8 +46,10 @@ import Testing
       #expect(
         Set(delivery.keys).isSuperset(of: [
           "id", "document", "to", "state", "status", "attempts", "lastError", "lastErrorText",
-          "nextAt", "createdAt", "publishedAt", "deliveredAt", "updatedAt",
+          "nextAt", "createdAt", "publishedAt", "deliveredAt", "updatedAt", "expiresAt", "overdue",
+          "expiring",
         ]))
+      #expect(delivery["overdue"] as? Bool == false && delivery["expiring"] as? Bool == false)
       #expect(delivery["document"] as? String == id)
       #expect(delivery["state"] as? String == "queued")
       #expect(delivery["attempts"] as? Int == 0)
@@ -65,7 +67,7 @@ import Testing
 
     let shown = try Shape.object(try await office.node.require("show", id, "--json"))
     #expect(shown["direction"] as? String == "outgoing")
-    #expect(shown.nulls.isSuperset(of: ["state", "duplicates"]))
+    #expect(shown.nulls.isSuperset(of: ["state", "duplicates", "takeBackOpen"]))
     #expect(shown.members("history").map { $0["cause"] as? String } == ["issued", "issued"])
     #expect((shown["signature"] as? String)?.contains("CN=LDLD-TINH") == true)
 

@@ -27,6 +27,23 @@ extension Exchange {
       #expect(receipts.count == 1)
       #expect(try await openssl("\(export)/statuses/\(receipts[0])", receiver).status == 0)
 
+      #expect(whole.output.contains("status 01 đã đến of EXP-B at "))
+      let json = try Shape.object(
+        try await Command.require(
+          Places.congvan, ["verify", export, "--ca", "\(receiver.path)/ca.crt", "--json"]))
+      let status = try #require(json.members("statuses").first)
+      #expect(status["code"] as? String == "01" && status["from"] as? String == "EXP-B")
+      #expect(status["file"] as? String == receipts[0] && status["to"] as? String == "EXP-A")
+      #expect((status["at"] as? String)?.hasSuffix("Z") == true)
+      #expect(status.nulls == ["problem", "reasonCode", "description"])
+      #expect(status.members("signers").count == 1)
+      try await changing("\(export)/statuses/\(receipts[0])") {
+        let report = try await verify(export, receiver)
+        #expect(report.status == 1)
+        #expect(report.errors.contains("error[VERIFY-FAILED]: status “\(receipts[0])” "))
+        #expect(report.output.contains("attachment “Phụ lục.pdf”: intact"))
+      }
+
       try await changing(attachment) {
         let report = try await verify(export, receiver)
         #expect(report.status == 1)

@@ -24,8 +24,10 @@ extension Exchange {
       #expect(
         Set(incoming.keys).isSuperset(of: [
           "id", "from", "codeNumber", "codeNotation", "issuedDate", "typeName", "subject", "state",
-          "receivedAt", "duplicates", "attachments", "status", "outcome", "detail",
+          "receivedAt", "duplicates", "attachments", "status", "outcome", "detail", "frozen",
+          "takeBackOpen",
         ]))
+      #expect(incoming["takeBackOpen"] as? Bool == false)
       #expect(incoming["from"] as? String == "LIST-A")
       #expect(incoming["codeNumber"] as? String == "159")
       #expect(incoming["codeNotation"] as? String == "QĐ-LĐLĐ")

@@ -22,6 +22,7 @@ final class CleanUp: Sendable {
     grep -lszxF "SYSTEMTESTS_RUN=$1" /proc/[0-9]*/environ | cut -d/ -f3 | xargs -r kill -KILL
     for broker in "$2"/*/broker; do
       if [ -e "$broker/node" ]; then "$3/broker" remove "$broker"; fi
+      if [ -e "$broker/epmd.port" ]; then "$3/cluster" remove "$broker"; fi
     done
     grep -F " $2/" /proc/mounts | cut -d' ' -f2 | xargs -r umount -l
     rm -rf "$2"

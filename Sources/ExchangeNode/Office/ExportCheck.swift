@@ -1,0 +1,134 @@
+package import ExchangeCore
+package import Foundation
+
+extension ExportFolder {
+  /// What an offline check found.
+  package struct Report: Sendable {
+    package let manifest: Manifest
+    package let signers: [SignerIdentity]
+    /// One line per attachment: its name, and what is wrong, or nil.
+    package let attachments: [(name: String, problem: String?)]
+    /// One line per file of `statuses/`.
+    package let statuses: [SignedFile]
+
+    package var isIntact: Bool { problems.isEmpty }
+
+    /// What is wrong, each with the name of its file.
+    package var problems: [String] {
+      attachments.compactMap { item in item.problem.map { "attachment “\(item.name)” \($0)" } }
+        + statuses.compactMap { item in item.problem.map { "status “\(item.file)” \($0)" } }
+    }
+  }
+
+  /// A receipt or another signed status beside the manifest.
+  package struct SignedFile: Sendable {
+    package let file: String
+    /// Nil when nothing can be read from the file.
+    package var statement: StatusStatement?
+    package var signers: [SignerIdentity] = []
+    /// What is wrong, or nil: the signature holds, and it is about this very manifest.
+    package var problem: String?
+  }
+
+  /// Checks an exported document without node or network: `path` is the folder or its
+  /// `manifest.p7m`. Throws `NodeError.verifyFailed` when the manifest itself does not hold.
+  package static func verify(
+    path: String, hashing: some ContentHashing, open: (Data) -> Verdict
+  ) throws -> Report {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw DocumentError(.attachmentMissing, "file “\(path)”: does not exist")
+    }
+    let file = isFolder.boolValue ? "\(path)/\(manifestName)" : path
+    let parent = (file as NSString).deletingLastPathComponent
+    let folder = parent.isEmpty ? "." : parent
+    guard let signed = FileManager.default.contents(atPath: file) else {
+      throw DocumentError(.attachmentUnreadable, "file “\(file)”: cannot be read")
+    }
+    switch open(signed) {
+    case .early(_, let detail, _):
+      throw NodeError(
+        .verifyFailed, "manifest: \(SignatureProblem.signedInFuture.rawValue): \(detail)")
+    case .invalid(let problem, let detail, _):
+      throw NodeError(.verifyFailed, "manifest: \(problem.rawValue): \(detail)")
+    case .valid(let content, let signers):
+      let manifest = try ManifestCodec.decode(content)
+      let results = manifest.attachments.map { attachment in
+        (attachment.name, problem(attachment, at: "\(folder)/files", hashing: hashing))
+      }
+      let digest = hashing.sha256(content)
+      let statuses = try signedFiles(in: "\(folder)/statuses").map { name in
+        check(
+          status: name, at: "\(folder)/statuses", about: manifest, digest: digest, open: open)
+      }
+      return Report(
+        manifest: manifest, signers: signers, attachments: results, statuses: statuses)
+    }
+  }
+
+  /// Names of the signed files in `folder`, none when there is no such folder: a document may have
+  /// no status yet.
+  private static func signedFiles(in folder: String) throws -> [String] {
+    guard FileManager.default.fileExists(atPath: folder) else { return [] }
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder)
+        .filter { $0.hasSuffix(".p7m") }.sorted()
+    } catch {
+      throw DocumentError(.attachmentUnreadable, "folder “\(folder)”: cannot be read")
+    }
+  }
+
+  private static func check(
+    status name: String, at folder: String, about manifest: Manifest, digest: SHA256Digest,
+    open: (Data) -> Verdict
+  ) -> SignedFile {
+    var result = SignedFile(file: name)
+    let path = "\(folder)/\(name)"
+    // A pipe would block, and a status is never large.
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    guard attributes?[.type] as? FileAttributeType == .typeRegular,
+      let size = attributes?[.size] as? Int, size <= WireLimits.bodyBytes,
+      let signed = FileManager.default.contents(atPath: path)
+    else {
+      result.problem = "cannot be read"
+      return result
+    }
+    switch open(signed) {
+    case .early(_, let detail, _):
+      result.problem = "\(SignatureProblem.signedInFuture.rawValue): \(detail)"
+    case .invalid(let problem, let detail, _):
+      result.problem = "\(problem.rawValue): \(detail)"
+    case .valid(let content, let signers):
+      result.signers = signers
+      do {
+        let statement = try StatusCodec.decode(content)
+        result.statement = statement
+        if statement.documentID != manifest.documentID {
+          result.problem = "is about another document: \(statement.documentID)"
+        } else if statement.manifestDigest != digest {
+          result.problem = "is about another manifest of this document: manifestSha256 differs"
+        }
+      } catch {
+        result.problem = "is signed but is not a status: \(error)"
+      }
+    }
+    return result
+  }
+
+  private static func problem(
+    _ attachment: Attachment, at folder: String, hashing: some ContentHashing
+  ) -> String? {
+    guard let handle = FileHandle(forReadingAtPath: "\(folder)/\(attachment.name)") else {
+      return "is missing"
+    }
+    defer { try? handle.close() }
+    let hash = hashing.makeHash()
+    var size: Int64 = 0
+    while let data = try? handle.read(upToCount: Int(WireLimits.pieceBytes)), !data.isEmpty {
+      hash.update(data)
+      size += Int64(data.count)
+    }
+    if size != attachment.size { return "has \(size) bytes instead of \(attachment.size)" }
+    return hash.finish() == attachment.sha256 ? nil : "was altered: its digest differs"
+  }
+}
