@@ -149,6 +149,7 @@ def frame_seeds():
     body = b"0123456789" * 300
     return {
         "delivery": b"\0" + deliver + header(4, flags, values) + frame(3, b"12") + frame(3, b"34"),
+        "more-than-announced": b"\0" + deliver + header(3) + frame(3, b"12") + frame(3, b"34"),
         "two-deliveries": b"\0" + (deliver + header(1, 0x0080, short(b"\xff")) + frame(3, b"1")) * 2,
         "id-like-hexadecimal": b"\0" + deliver + header(0, 0x0080, short(b"not-utf8:ff")),
         "empty-delivery": b"\0" + deliver + header(0),
