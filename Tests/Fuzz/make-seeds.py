@@ -149,6 +149,7 @@ def frame_seeds():
     body = b"0123456789" * 300
     return {
         "delivery": b"\0" + deliver + header(4, flags, values) + frame(3, b"12") + frame(3, b"34"),
+        "more-than-announced": b"\0" + deliver + header(3) + frame(3, b"12") + frame(3, b"34"),
         "two-deliveries": b"\0" + (deliver + header(1, 0x0080, short(b"\xff")) + frame(3, b"1")) * 2,
         "id-like-hexadecimal": b"\0" + deliver + header(0, 0x0080, short(b"not-utf8:ff")),
         "empty-delivery": b"\0" + deliver + header(0),
@@ -189,7 +190,7 @@ TEXTS = [
     "2018-07-04", "2024-02-29", "2018-07-04T08:00:00.123456Z", "2018-07-04T08:00:00+07:00",
     "1970-01-01T00:00:00-14:59", "01920000-0000-7000-8000-000000000000", "ab" * 32, "a\u0301\u0323", "\u0958",
     "\u202eabc", " a ", "\u3000", "\u200b", "\ufeff", "µ¸¶·", "9999-12-31T23:59:59.999999999Z",
-    "\u1ea4\u0323", "가\u11a8", "\u2126", "e\u0300" * 30, "?\u0338", "\u0f73\u0f71", "\u180e",
+    "\u1ea4\u0323", "가\u11a8", "\u2126", "e\u0300" * 30, "?\u0338", "\u0f73\u0f71", "a\u0f73\u0f73\u0f73\u0f71", "\u180e",
 ]
 
 

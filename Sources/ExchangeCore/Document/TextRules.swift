@@ -5,7 +5,10 @@ import Foundation
 package enum TextRules {
   /// Form NFC, without spaces around.
   package static func normalized(_ text: String) -> String {
-    text.precomposedStringWithCanonicalMapping.trimmingCharacters(in: .whitespacesAndNewlines)
+    // Twice: Foundation takes composites such as U+0F73 apart and may leave the marks out of their
+    // canonical order; a second pass, which has no composite to take apart, puts them right.
+    text.precomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
+      .trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
   package static func isNFC(_ text: String) -> Bool {
