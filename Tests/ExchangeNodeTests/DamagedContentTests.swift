@@ -262,6 +262,56 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: kept))
   }
 
+  /// Điều 5: nor does it stay among what was set aside.
+  @Test func whatWasSetAsideGoesWithASecrecyMark() throws {
+    let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: alpha.clock)
+    let secret = pdf("BÍ MẬT NHÀ NƯỚC 7781", size: 300_000)
+    try alpha.intake.store(hostile.pieces(secret))
+    let digest = try alpha.onlyContent()
+    try alpha.damage(digest, .otherBytes)
+    #expect(try alpha.store.setAside(digest, at: alpha.clock.now, by: .daemon) != nil)
+    #expect(try alpha.holds(Data("BÍ MẬT NHÀ NƯỚC 7781".utf8)))
+    try alpha.intake.store([
+      hostile.message(
+        body: try hostile.document { json in
+          json["secrecyMark"] = "Mật"
+          json["attachments"] = [hostile.attachment("a.pdf", size: secret.count, sha256: digest)]
+        })
+    ])
+    try alpha.settle()
+    #expect(try alpha.verdicts() == ["quarantined DIEU5"])
+    #expect(try !alpha.holds(Data("BÍ MẬT NHÀ NƯỚC 7781".utf8)))
+  }
+
+  /// Another unit's secrecy mark removes nothing of a document that is here.
+  @Test func aForeignSecrecyMarkRemovesNothingThatWasSetAside() throws {
+    try alpha.send(size: 300_000, to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let digest = try beta.onlyContent()
+    try beta.damage(digest, .truncated)
+    _ = try beta.store.setAside(digest, at: beta.clock.now, by: .daemon)
+    let gamma = Hostile(from: Province.gamma, to: Province.beta, clock: beta.clock)
+    try beta.intake.store([
+      gamma.message(
+        body: try gamma.document { json in
+          json["secrecyMark"] = "Mật"
+          json["attachments"] = [gamma.attachment("a.pdf", size: 300_000, sha256: digest)]
+        })
+    ])
+    try beta.settle()
+    #expect(FileManager.default.fileExists(atPath: beta.folder.path("damaged/\(digest.hex)")))
+  }
+
+  @Test(arguments: [200, 300_000])
+  func damagedContentIsNotExported(_ size: Int) throws {
+    let id = try alpha.send(size: size, to: [Province.beta])
+    let document = try #require(try alpha.store.documents(idPrefix: id.rawValue).first?.summary)
+    try alpha.damage(try alpha.onlyContent(), .otherBytes)
+    #expect(throws: StoreError(.contentDamaged, "")) {
+      try ExportFolder.write(document, context: alpha.context, to: alpha.folder.path("ra"))
+    }
+  }
+
   @Test func intactContentIsNotSetAside() throws {
     try alpha.send(size: 300_000, to: [Province.beta])
     let digest = try alpha.onlyContent()

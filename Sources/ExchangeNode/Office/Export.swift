@@ -40,7 +40,7 @@ package struct ExportFolder: Sendable {
         try create(json, at: "\(folder)/manifest.json")
       }
       for attachment in document.attachments {
-        try copy(attachment, from: store, to: "\(folder)/files/\(attachment.name)")
+        try copy(attachment, from: context, to: "\(folder)/files/\(attachment.name)")
       }
       for status in try store.statuses(document: document.key) {
         try create(
@@ -68,20 +68,27 @@ package struct ExportFolder: Sendable {
     return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 
-  private static func copy(_ attachment: Attachment, from store: Store, to path: String) throws {
+  private static func copy(_ attachment: Attachment, from context: NodeContext, to path: String)
+    throws
+  {
     try AttachmentRules.check(name: attachment.name)
     let handle = try exclusive(path)
     defer { try? handle.close() }
+    let hash = context.hashing.makeHash()
     var offset: Int64 = 0
     while offset < attachment.size {
-      let data = try store.content(
+      let data = try context.store.content(
         attachment.sha256, offset: offset, count: Int(WireLimits.pieceBytes))
       guard !data.isEmpty else {
         throw StoreError(
           .contentMissing, "content of “\(attachment.name)” is shorter than recorded")
       }
       try handle.write(contentsOf: data)
+      hash.update(data)
       offset += Int64(data.count)
+    }
+    guard hash.finish() == attachment.sha256 else {
+      throw StoreError(.contentDamaged, "content of “\(attachment.name)” does not have its digest")
     }
   }
 }

@@ -116,5 +116,5 @@ extension ContentFiles {
     }
   }
 
-  private func damagedPath(_ digest: SHA256Digest) -> String { "\(root)/damaged/\(digest.hex)" }
+  func damagedPath(_ digest: SHA256Digest) -> String { "\(root)/damaged/\(digest.hex)" }
 }

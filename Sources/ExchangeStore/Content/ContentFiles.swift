@@ -228,8 +228,12 @@ package struct ContentFiles: Sendable {
 
   // MARK: Keeping clean
 
-  /// Removes the file of a content. Called inside `removing`, when no row names it.
-  func remove(_ digest: SHA256Digest) { FileIO.remove(blobPath(digest)) }
+  /// Removes the file of a content, and what was set aside of it. Called inside `removing`, when no
+  /// row names it.
+  func remove(_ digest: SHA256Digest) {
+    FileIO.remove(blobPath(digest))
+    FileIO.remove(damagedPath(digest))
+  }
 
   /// Removes the spool file of a transfer whose row is gone.
   func remove(_ transfer: SpoolName) { FileIO.remove(spoolPath(transfer)) }

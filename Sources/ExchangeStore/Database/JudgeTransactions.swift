@@ -78,7 +78,9 @@ extension Store {
     guard !discarded.isEmpty else { return }
     try files.removing {
       for content in discarded {
-        if try !has(content.digest) { files.remove(content.digest) }
+        // What a document names is not a sender's to remove, damaged or not.
+        let isNeeded = try read { try $0.hasBlob(content.digest) || $0.isNamed(content.digest) }
+        if !isNeeded { files.remove(content.digest) }
         if let size = content.spooled {
           files.remove(
             files.spoolName(sender: content.sender, sha256: content.digest, size: size))
