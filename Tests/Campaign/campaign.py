@@ -153,7 +153,7 @@ class Campaign:
         self.reconcile(wait=5)
         self.rescued = waiting - self.open_work().get("published", 0)
         tallies: list[str] = []
-        for _ in range(3):  # what comes again may meet a second cause, as a piece altered long before
+        for _ in range(3):  # what comes again may meet a second cause, as an altered piece
             self.act_as_person()
             tallies = self.reconcile()
             if not tallies and not any(self._failed(node) for node in self.nodes):
