@@ -17,6 +17,7 @@ package enum AMQPErrorCode: String, FailureCode, CaseIterable {
   case consumerCancelled = "BROKER-CONSUMER-CANCELLED"
   case `protocol` = "BROKER-PROTOCOL"
   case storeFailed = "STORE-FAILED"
+  case channelRenewed = "BROKER-CHANNEL-RENEWED"
 
   /// The next step for the person who meets this failure.
   package var hint: String {
@@ -42,6 +43,9 @@ package enum AMQPErrorCode: String, FailureCode, CaseIterable {
       "the broker stopped delivering (queue deleted or its node down): ask the operator if it lasts"
     case .protocol:
       "the peer does not speak AMQP 0-9-1 as expected: check that host and port are a RabbitMQ's"
+    case .channelRenewed:
+      "nothing to do: the node connects again by itself; if it lasts, ask the operator whether the "
+        + "queue is full or has lost its leader"
     case .storeFailed:
       "the node could not use its own database: see its log and the free disk space; nothing was lost"
     }

@@ -57,6 +57,11 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
   /// How long a publisher that was asked to stop waits for outstanding confirms.
   package var stopTimeout = Duration.seconds(5)
 
+  /// A channel on which the broker refused a message (`basic.nack`) is not used for longer. RabbitMQ
+  /// 3.10 may keep a channel on the dead leader of a quorum queue and refuse everything on it, although
+  /// the queue has a new leader (rabbitmq-server#9221).
+  package var refusedChannelLife = Duration.seconds(2)
+
   /// Messages in flight, unconfirmed. Above 64 only the latency grows (reference/messaging.md 5).
   package var windowCount = 64
   /// Bytes in flight, unconfirmed.

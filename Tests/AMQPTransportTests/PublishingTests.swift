@@ -79,6 +79,29 @@ import Testing
     await publisher.end()
   }
 
+  /// A channel on which something was refused is not kept: it may hang on a queue's dead leader.
+  @Test func afterARefusalTheChannelIsRenewed() async throws {
+    let broker = try TestBroker.shared
+    let units = try broker.units(3, limit: 1)
+    var settings = units[0].settings(broker)
+    settings.refusedChannelLife = .milliseconds(200)
+    let source = RecordingSource()
+    let publisher = RunningLoop.publish(settings, from: source)
+    for token in UInt64(1)...8 {
+      source.submit([Sample.message(token, to: units[1].id)])
+      publisher.stop.wake()
+      _ = try await source.settled(Int(token))
+    }
+    try await source.failed(.channelRenewed)
+    source.submit([Sample.message(9, to: units[2].id)])
+    publisher.stop.wake()
+    let state = try await source.settled(9)
+    #expect(state.final[8] == .rejected)
+    #expect(state.final[9] == .confirmed)
+    #expect(state.strays == 0)
+    await publisher.end()
+  }
+
   @Test func theCulpritIsNamedAndTheInnocentGoOn() async throws {
     let broker = try TestBroker.shared
     let units = try broker.units(2)

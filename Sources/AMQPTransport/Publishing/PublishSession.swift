@@ -19,6 +19,7 @@ struct PublishSession: LinkSession {
   private let stop: StopSignal
   private let clock: any WallClock
   private let stopTimeout: Duration
+  private let refusedChannelLife: Duration
 
   private var ledger = OutcomeLedger()
   private var pace = PublishPace()
@@ -26,6 +27,9 @@ struct PublishSession: LinkSession {
   /// Handed out by the source, not yet written; oldest last.
   private var waiting: [OutboundMessage] = []
   private var isBlocked = false
+  /// When the channel is to be given up because the broker refused a message on it (`Monotonic`).
+  private var renewAt: UInt64?
+  private var openedAt: UInt64 = 0
   /// When to ask the source again (`Monotonic`).
   private var askAt: UInt64 = 0
   private var stopAt: UInt64?
@@ -38,6 +42,7 @@ struct PublishSession: LinkSession {
     self.stop = stop
     self.clock = clock
     stopTimeout = settings.stopTimeout
+    refusedChannelLife = settings.refusedChannelLife
     window = PublishWindow(
       maximumCount: max(1, settings.windowCount), maximumBytes: max(1, settings.windowBytes))
   }
@@ -50,6 +55,8 @@ struct PublishSession: LinkSession {
   mutating func serve(_ connection: inout BrokerConnection) throws {
     isBlocked = false
     askAt = 0
+    renewAt = nil
+    openedAt = Monotonic.now
     pace.connected()
     do {
       try connection.openPublisher()
@@ -91,6 +98,11 @@ struct PublishSession: LinkSession {
         try settleOrEnd()
         askAt = 0
       }
+      if isRenewing, window.isEmpty, ledger.isEmpty {
+        throw LinkEnd(
+          AMQPError(.channelRenewed, "the broker refused messages on this channel"),
+          parting: .goodbye)
+      }
       try pull()
       try write(&connection)
       try handle(try connection.nextEvent(until: waitUntil))
@@ -111,6 +123,7 @@ struct PublishSession: LinkSession {
     if ledger.isDue(nothingInFlight: window.isEmpty) { return 0 }
     var until = min(Monotonic.after(Self.longestSleep), ledger.dueAt ?? .max)
     if let stopAt { return min(until, stopAt) }
+    if let renewAt { until = min(until, isRenewing ? .max : renewAt) }
     if isBlocked { return until }
     if hasRoom { return 0 }
     if waiting.isEmpty, mayAsk { until = min(until, askAt) }
@@ -126,8 +139,13 @@ struct PublishSession: LinkSession {
       && window.roomBytes >= window.maximumBytes / 4
   }
 
+  /// The channel is done for: what is in flight is waited for, and nothing is added.
+  private var isRenewing: Bool { renewAt.map { Monotonic.now >= $0 } ?? false }
+
   private mutating func pull() throws {
-    guard !stop.isRequested, !isBlocked, waiting.isEmpty, mayAsk, Monotonic.now >= askAt else {
+    guard !stop.isRequested, !isBlocked, !isRenewing, waiting.isEmpty, mayAsk,
+      Monotonic.now >= askAt
+    else {
       return
     }
     do {
@@ -148,7 +166,7 @@ struct PublishSession: LinkSession {
 
   /// Room for the next waiting message; one that is larger than the window goes alone.
   private var hasRoom: Bool {
-    guard let message = waiting.last else { return false }
+    guard let message = waiting.last, !isRenewing else { return false }
     if window.isEmpty { return true }
     return !pace.isAlone && window.roomCount > 0 && window.roomBytes >= message.body.count
   }
@@ -186,6 +204,7 @@ struct PublishSession: LinkSession {
       CrashPoint.confirmAfter.pass()
       settled(window.confirmed(tag: tag, multiple: multiple, accepted: true))
     case .nack(let tag, let multiple):
+      renewAt = renewAt ?? openedAt + refusedChannelLife.wholeNanoseconds
       settled(window.confirmed(tag: tag, multiple: multiple, accepted: false))
     case .returned(let code, let text, let routingKey, let properties):
       window.returned(
