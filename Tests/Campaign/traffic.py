@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from journal import Journal
-from node import READ_ONLY, Arm, Node
+from node import Arm, Node
 
 CLI_POINTS = ["issue.before-commit", "issue.after-commit"]
 CLI_CONTENT_POINTS = ["content.before-sync", "content.before-rename", "content.after-rename"]
@@ -196,7 +196,7 @@ class Traffic:
             document.id, document.outcome = out.strip(), "issued"
             return
         trouble = node.trouble
-        while node.trouble == READ_ONLY:
+        while node.trouble:  # a reader cannot open the database either, when no daemon has it open
             time.sleep(0.1)
         found = document.id = find(node, document.subject)
         document.outcome = "process died, issued" if found else "process died, nothing issued"
