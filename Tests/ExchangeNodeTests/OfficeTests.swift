@@ -95,7 +95,8 @@ import Testing
     #expect(try resend(id.rawValue, dryRun: true) == all.map(\.organId))
     #expect(try alpha.deliveries().allSatisfy { $0.state == .suspended })
     #expect(try resend("\(id)/\(Province.gamma.organId)") == [Province.gamma.organId])
-    #expect(try resend(id.rawValue) == [Province.beta.organId])
+    #expect(try resend("\(id)/\(Province.betaOld)") == [Province.beta.organId])
+    #expect(try resend(id.rawValue) == [])
     #expect(try alpha.deliveries().allSatisfy { $0.state == .queued })
   }
 

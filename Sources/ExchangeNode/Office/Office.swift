@@ -212,7 +212,7 @@ package struct Office: Sendable {
         guard let unit = UnitID(String(parts[1])) else {
           throw StoreError(.notFound, "no delivery “\(id)”: not a unit's identifier")
         }
-        one.to = [unit]
+        one.to = [context.directory.current.unit(unit)?.id ?? unit]
       }
       let found = try context.store.deliveries(one).map(\.key)
       guard !found.isEmpty else { throw StoreError(.notFound, "no delivery “\(id)”") }
