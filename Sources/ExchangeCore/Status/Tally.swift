@@ -26,8 +26,14 @@ package struct Tally: Sendable, Hashable {
   package var to: UnitID
   package var timestamp: Timestamp
   package var entries: [Entry]
+  /// True when further tallies of the same round name the rest.
+  package var isPartial: Bool
 
-  package init(id: RecordID, from: Organ, to: UnitID, timestamp: Timestamp, entries: [Entry]) {
+  package init(
+    id: RecordID, from: Organ, to: UnitID, timestamp: Timestamp, entries: [Entry],
+    isPartial: Bool = false
+  ) {
+    self.isPartial = isPartial
     self.id = id
     self.from = from
     self.to = to
@@ -69,7 +75,8 @@ package enum TallyCodec {
     return try WireJSON.encode(
       Wire(
         tallyId: tally.id, from: tally.from, to: Organ(organId: tally.to),
-        timestamp: tally.timestamp, entries: tally.entries))
+        timestamp: tally.timestamp, partial: tally.isPartial ? true : nil,
+        entries: tally.entries))
   }
 
   package static func encode(_ answer: TallyAnswer) throws -> Data {
@@ -86,7 +93,7 @@ package enum TallyCodec {
     let wire = try WireJSON.decode(Wire.self, from: bytes)
     let tally = Tally(
       id: wire.tallyId, from: wire.from, to: wire.to.organId, timestamp: wire.timestamp,
-      entries: wire.entries)
+      entries: wire.entries, isPartial: wire.partial ?? false)
     try validate(tally)
     return tally
   }
@@ -130,6 +137,7 @@ package enum TallyCodec {
     var from: Organ
     var to: Organ
     var timestamp: Timestamp
+    var partial: Bool?
     var entries: [Tally.Entry]
   }
 

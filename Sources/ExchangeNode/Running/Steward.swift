@@ -121,7 +121,8 @@ package struct Steward: Sendable {
     for start in stride(from: 0, to: entries.count, by: policy.part) {
       let part = entries[start..<min(start + policy.part, entries.count)]
       let tally = Tally(
-        id: RecordID(at: now), from: context.unit, to: unit, timestamp: now, entries: Array(part))
+        id: RecordID(at: now), from: context.unit, to: unit, timestamp: now, entries: Array(part),
+        isPartial: entries.count > policy.part)
       let signed = try context.signer.sign(TallyCodec.encode(tally), at: now)
       try context.store.send(SignedTally(tally: tally, signed: signed), at: now)
     }

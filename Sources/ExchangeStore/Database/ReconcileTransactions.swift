@@ -130,7 +130,7 @@ extension Store {
           owed += keys
         }
       }
-      if tally.entries.count < TallyCodec.maximumEntries {
+      if !tally.isPartial, tally.entries.count < TallyCodec.maximumEntries {
         owed += try database.unnamedDocuments(in: tally, of: sender)
       }
       let rest = damaged.subtracting(missing).sorted { $0.rawValue < $1.rawValue }
