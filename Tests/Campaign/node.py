@@ -101,8 +101,9 @@ class Node:
             self.journal.crash(arm[0], hit=False)
         if killed and (expected == "kill" or arm):
             return
-        # So young a process has not said yet that it wants to hear of SIGTERM.
-        if expected == "term" and (code == 0 or (code == -signal.SIGTERM and seconds < 3)):
+        # So young a process has not said yet that it wants to hear of SIGTERM; it may have been
+        # frozen for some seconds meanwhile.
+        if expected == "term" and (code == 0 or (code == -signal.SIGTERM and seconds < 10)):
             return
         if code > 0 and self.trouble:
             self.journal.note(f"node starts refused, {self.trouble}")

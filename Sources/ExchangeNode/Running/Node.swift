@@ -55,12 +55,8 @@ package final class Node: Sendable {
   ///
   /// Throws `NodeError.unreachable` with `untilIdle` when the broker cannot be used.
   package func run(handlesSignals: Bool = true) async throws {
-    try context.store.check()
-    try context.store.sweepContent()
-    let now = context.clock.now
-    _ = try context.store.reviveNotices(suspendedBefore: now, at: now)
-    log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
-    let threads = ThreadsService(stop: stop, workers: workers())
+    let threads = ThreadsService(
+      stop: stop, prepare: { [self] in try prepare() }, workers: workers())
     let group = ServiceGroup(
       configuration: .init(
         services: [
@@ -71,6 +67,14 @@ package final class Node: Sendable {
     try context.store.checkpoint()
     log.info("node stopped", metadata: ["unit": "\(context.unit.organId)"])
     if let failure = links.failure { throw failure }
+  }
+
+  private func prepare() throws {
+    try context.store.check()
+    try context.store.sweepContent()
+    let now = context.clock.now
+    _ = try context.store.reviveNotices(suspendedBefore: now, at: now)
+    log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
   }
 
   /// All of them listen to one stop signal. What a loop leaves undone is in the database.

@@ -14,12 +14,17 @@ struct ThreadsService: Service {
   }
 
   let stop: StopSignal
+  /// What comes before the workers. Here, and not before the service, because checking a large
+  /// database takes seconds, in which a SIGTERM must be heard already.
+  let prepare: @Sendable () throws -> Void
   let workers: [Worker]
 
-  /// Returns when every worker has; the first that ends stops the others.
+  /// Returns when every worker has; the first that ends stops the others. Throws what `prepare`
+  /// throws.
   func run() async throws {
-    await withGracefulShutdownHandler {
-      await withTaskCancellationHandler {
+    try await withGracefulShutdownHandler {
+      try await withTaskCancellationHandler {
+        try await onThread("start", prepare)
         await withTaskGroup(of: Void.self) { group in
           for worker in workers { group.addTask { await run(worker) } }
         }
@@ -32,13 +37,18 @@ struct ThreadsService: Service {
   }
 
   private func run(_ worker: Worker) async {
-    await withCheckedContinuation { continuation in
-      let thread = Thread {
-        worker.body()
-        stop.request()
-        continuation.resume()
-      }
-      thread.name = worker.name
+    // Its body does not throw.
+    try? await onThread(worker.name) {
+      worker.body()
+      stop.request()
+    }
+  }
+
+  private func onThread(_ name: String, _ body: @escaping @Sendable () throws -> Void) async throws
+  {
+    try await withCheckedThrowingContinuation { continuation in
+      let thread = Thread { continuation.resume(with: Result { try body() }) }
+      thread.name = name
       thread.start()
     }
   }
