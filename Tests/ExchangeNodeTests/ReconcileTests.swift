@@ -236,6 +236,36 @@ import Testing
     #expect(try restored.count("document") == 1)
   }
 
+  /// Found by the fault campaign (seed 501): a restored receiver got a document again, and its new
+  /// receipt was lost with the broker's queues. The sender has one receipt, the old one, and the
+  /// receiver gave one, the new one: the numbers agree, and the delivery waited for ever.
+  @Test func theReceiptAfterARestoreIsAskedForAlthoughTheNumbersAgree() throws {
+    try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let restored = try TestNode(Province.beta, clock: alpha.clock)
+    try steward(alpha).tally(beta.id)
+    // The answer, the document again; the receipt is taken by the broker and lost there.
+    try broker.publish(from: alpha.relay, as: alpha.id)
+    try broker.deliver(.init(beta.id, .ordinary), into: restored.intake)
+    try restored.settle()
+    try broker.publish(from: restored.relay, as: beta.id)
+    try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake)
+    try alpha.settle()
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    while try broker.deliver(.init(beta.id, .ordinary), into: restored.intake) > 0 {}
+    try restored.settle()
+    try broker.publish(from: restored.relay, as: beta.id)
+    broker.loseEverything()
+    #expect(try restored.verdicts().contains("accepted"))
+    #expect(try states(alpha) == [.published])
+    #expect(try alpha.store.statuses(document: 1).count == 1)
+
+    alpha.clock.advance(by: .seconds(1))
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, restored], through: broker)
+    #expect(try states(alpha) == [.delivered])
+  }
+
   @Test func aUnitThatGotVeryMuchIsToldAllOfIt() throws {
     // What a restored receiver lacks is the newest: a tally of only the oldest would not name it.
     let count = 8

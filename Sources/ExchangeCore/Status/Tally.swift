@@ -10,10 +10,15 @@ package struct Tally: Sendable, Hashable {
     package var manifestSha256: SHA256Digest
     /// How many statuses of the receiver about it the sender has; a difference asks for them again.
     package var statuses: Int
+    /// True when the sender waits for a receipt, whatever it has from before: the receiver may have
+    /// lost the document since, got it again, and its new receipt may be lost. Absent otherwise.
+    package var awaiting: Bool?
 
     package init(
-      sequence: Int64, documentId: RecordID, manifestSha256: SHA256Digest, statuses: Int
+      sequence: Int64, documentId: RecordID, manifestSha256: SHA256Digest, statuses: Int,
+      awaiting: Bool? = nil
     ) {
+      self.awaiting = awaiting
       self.sequence = sequence
       self.documentId = documentId
       self.manifestSha256 = manifestSha256

@@ -43,7 +43,7 @@ extension Store {
     try read { database in
       try database.all(
         """
-        SELECT d.sequence, document.id, document.manifestSha256,
+        SELECT d.sequence, d.state, document.id, document.manifestSha256,
           (SELECT count(*) FROM status WHERE status.document = d.document
             AND direction = 'received' AND fromUnit = d.recipient) AS statuses
         FROM delivery d
@@ -56,7 +56,8 @@ extension Store {
         Tally.Entry(
           sequence: row["sequence"], documentId: try row.recordID("id"),
           manifestSha256: try row.digest("manifestSha256"),
-          statuses: row["statuses"])
+          statuses: row["statuses"],
+          awaiting: try row.outgoingState("state") == .published ? true : nil)
       }
     }
   }
@@ -126,7 +127,7 @@ extension Store {
         } else if damaged.contains(entry.documentId) {
           missing.append(entry.documentId)
           owed += keys
-        } else if given != entry.statuses {
+        } else if given != entry.statuses || entry.awaiting == true {
           owed += keys
         }
       }
