@@ -201,8 +201,6 @@ CREATE TABLE status (
   UNIQUE (fromUnit, id)
 ) STRICT;
 
-CREATE INDEX status_document ON status (document, key);
-
 CREATE INDEX status_received ON status (received) WHERE received IS NOT NULL;
 
 CREATE TRIGGER status_kept BEFORE UPDATE ON status
@@ -312,3 +310,7 @@ CREATE TABLE resendItem (
   delivery INTEGER NOT NULL REFERENCES delivery (key),
   PRIMARY KEY (job, delivery)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX status_unit ON status (document, fromUnit, key);
+
+CREATE INDEX status_takeBack ON status (document, toUnit) WHERE code = '13';

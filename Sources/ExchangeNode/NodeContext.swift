@@ -36,13 +36,14 @@ package struct NodeContext: Sendable {
     self.clock = clock
   }
 
-  /// Makes and signs a status of this unit. It is later than `previous`, whatever the clock says.
+  /// Makes and signs a status of this unit. It is later than `previous`, whatever the clock says,
+  /// also in the milliseconds that cross the wire.
   func sign(
     documentID: RecordID, manifestDigest: SHA256Digest, to: UnitID, code: StatusCode,
     reasonCode: OutcomeCode? = nil, note: String? = nil, after previous: Timestamp? = nil
   ) throws -> SignedStatus {
     let now = clock.now
-    let time = previous.map { max(now, $0.advanced(by: .microseconds(1))) } ?? now
+    let time = previous.map { max(now, $0.advanced(by: .milliseconds(1))) } ?? now
     let statement = StatusStatement(
       statusID: RecordID(at: now), documentID: documentID, manifestDigest: manifestDigest,
       from: unit, to: to, code: code, timestamp: time, reasonCode: reasonCode?.rawValue,

@@ -107,6 +107,29 @@ import Testing
     #expect(try alpha.deliveries().map(\.state) == [.refused])
   }
 
+  /// Receipt and refusal of the same moment, of which the refusal arrives first: times cross the wire
+  /// in milliseconds, and the refusal has to be the later one there too.
+  @Test func aRefusalInTheMomentOfTheReceiptIsTheLastWord() throws {
+    let id = try alpha.send(to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    while try broker.deliver(.init(beta.id, .ordinary), into: beta.intake) > 0 {}
+    try beta.settle()
+    _ = try beta.office.refuse(id.rawValue, reason: "gửi nhầm")
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    let statuses = broker.published.map(\.message).filter { $0.envelope.kind == .status }
+    #expect(statuses.count == 2)
+    broker.loseEverything()
+    for status in statuses.reversed() {
+      try alpha.intake.store([
+        InboundMessage(
+          assertedSender: beta.id, lane: .express, redelivered: false, envelope: status.envelope,
+          body: status.body, bodySize: UInt64(status.body.count))
+      ])
+      try alpha.settle()
+    }
+    #expect(try alpha.deliveries().map(\.state) == [.refused])
+  }
+
   /// Ids, order and receipts of what is issued while the sender's clock goes back and forth.
   @Test func everyDocumentArrivesOnceWhileTheClockOfTheSenderIsSet() throws {
     var sent: [RecordID] = []

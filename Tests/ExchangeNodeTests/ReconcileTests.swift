@@ -202,10 +202,10 @@ import Testing
     let tally = Tally(
       id: RecordID(at: now), from: alpha.organ, to: beta.id, timestamp: now,
       entries: try alpha.store.tallyEntries(for: beta.id, since: now))
-    let (missing, owed) = try narrow.store.compare(tally, from: alpha.id)
-    #expect(missing == tally.entries.map(\.documentId))
-    #expect(missing.count == 1)
-    #expect(owed == [])
+    let found = try narrow.store.compare(tally, from: alpha.id)
+    #expect(found.missing == tally.entries.map(\.documentId))
+    #expect(found.missing.count == 1)
+    #expect(found.owed == [])
   }
 
   /// The receiver was restored from a backup, and refused what came again because its clock was
@@ -263,6 +263,57 @@ import Testing
     alpha.clock.advance(by: .seconds(1))
     try steward(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
+    #expect(try states(alpha) == [.delivered])
+  }
+
+  /// The sender has the receipt of before the restore and that of after it; the receiver gave the
+  /// second and a person's refusal, which is lost: two here, two there.
+  @Test func aRefusalAfterARestoreIsAskedForAlthoughTheNumbersAgree() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    alpha.clock.advance(by: .seconds(1))
+    let restored = try TestNode(Province.beta, clock: alpha.clock)
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, restored], through: broker)
+    #expect(try alpha.store.statuses(document: 1).count == 2)
+    // What was forgotten is not a reason to say all again every day.
+    let before = broker.published.count
+    alpha.clock.advance(by: .seconds(1))
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, restored], through: broker)
+    #expect(
+      broker.published.dropFirst(before).map(\.message.envelope.kind) == [.tally, .tallyAnswer])
+
+    _ = try restored.office.refuse(id.rawValue, reason: "gửi nhầm")
+    try broker.publish(from: restored.relay, as: beta.id)
+    broker.loseEverything()
+    #expect(try states(alpha) == [.delivered])
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, restored], through: broker)
+    #expect(try states(alpha) == [.refused])
+  }
+
+  /// It expired, or its sending was cancelled at the last moment; but it had arrived, and the
+  /// receipt is lost.
+  @Test(arguments: [OutgoingState.expired, .cancelled])
+  func whatEndedWithoutAReceiptAndHadArrivedIsFound(_ end: OutgoingState) throws {
+    let path = try alpha.folder.write(pdf("một"), as: "một.pdf")
+    var draft = draft([path], to: [Province.beta])
+    draft.expiresAt = alpha.clock.now.advanced(by: .seconds(3600))
+    let id = try alpha.office.send(draft).id
+    if end == .cancelled { broker.faults.loseAnswer = 100 }
+    try broker.publish(from: alpha.relay, as: alpha.id)
+    broker.faults.loseAnswer = 0
+    while try broker.deliver(.init(beta.id, .ordinary), into: beta.intake) > 0 {}
+    try beta.settle()
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    broker.loseEverything()
+    if end == .cancelled { _ = try alpha.office.recall(id.rawValue, reason: "nhầm") }
+    alpha.clock.advance(by: .seconds(3600))
+    _ = try steward(alpha).step()
+    #expect(try states(alpha) == [end])
+    try steward(alpha).tally(beta.id)
+    try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered])
   }
 

@@ -197,17 +197,112 @@ import Testing
     #expect(try frozen(beta) == ["recalled"])
   }
 
-  @Test func whatWasTakenBackIsNotSentAgainByReconciliation() throws {
+  private func tally(_ node: TestNode, to unit: UnitID) throws {
+    node.clock.advance(by: .seconds(1))
+    try Steward(context: node.context, policy: Steward.Policy(), log: .silent).tally(unit)
+  }
+
+  /// Taken back or replaced, and then it turns out that it never arrived: nothing waits for it any
+  /// more, and it is not sent.
+  @Test(arguments: [true, false]) func whatIsNotInForceIsNotSentAgain(_ isReplaced: Bool) throws {
     let id = try alpha.send(to: [Province.beta])
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
     broker.loseEverything()
-    let steward = Steward(context: alpha.context, policy: Steward.Policy(), log: .silent)
-    try steward.tally(beta.id)
+    try tally(alpha, to: beta.id)
+    if isReplaced {
+      let path = try alpha.folder.write(pdf("mới"), as: "mới.pdf")
+      var draft = draft([path], to: [Province.beta], number: "160/QĐ-LĐLĐ")
+      draft.replaces = id.rawValue
+      _ = try alpha.office.send(draft)
+    } else {
+      _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
+    }
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.deliveries().first?.state == .cancelled)
+    #expect(try beta.count("document") == (isReplaced ? 1 : 0))
+    let pairs = try alpha.store.reconciliations(with: nil)
+    #expect(pairs.count == (isReplaced ? 1 : 0))
+    #expect(pairs.allSatisfy { $0.missing == 0 && $0.sent == $0.receipts })
+  }
+
+  /// Replaced while its receipt was on the way, and the receipt is lost.
+  @Test func theReceiptOfWhatWasReplacedIsAskedForToo() throws {
+    let old = try alpha.send("cũ", to: [Province.beta])
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    while try broker.deliver(.init(beta.id, .ordinary), into: beta.intake) > 0 {}
+    try beta.settle()
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    broker.loseEverything()
+    let path = try alpha.folder.write(pdf("mới"), as: "mới.pdf")
+    var draft = draft([path], to: [Province.beta], number: "160/QĐ-LĐLĐ")
+    draft.replaces = old.rawValue
+    _ = try alpha.office.send(draft)
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.deliveries().map(\.state) == [.published, .delivered])
+    try tally(alpha, to: beta.id)
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.deliveries().map(\.state) == [.delivered, .delivered])
+  }
+
+  /// The broker lost the 13, and then the answer to it.
+  @Test func aLostTakeBackAndALostAnswerComeAgain() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    broker.loseEverything()
+    #expect(try frozen(beta) == ["-"])
+    try tally(alpha, to: beta.id)
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(beta) == ["recalled"])
+
+    _ = try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    broker.loseEverything()
+    #expect(try alpha.deliveries()[0].status == "01")
+    try tally(alpha, to: beta.id)
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.deliveries()[0].status == "15")
+
+    // What is known on both sides is not said again.
+    let before = broker.published.count
+    try tally(alpha, to: beta.id)
+    try exchange([alpha, beta], through: broker)
+    #expect(
+      broker.published.dropFirst(before).map(\.message.envelope.kind) == [.tally, .tallyAnswer])
+  }
+
+  /// The receiver was restored from a backup of before the take-back, to which it had agreed.
+  @Test func aRestoredReceiverIsToldOfATakeBackAgain() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let backup = try TemporaryFolder()
+    try DatabaseQueue(path: beta.folder.path(Store.fileName)).inDatabase {
+      try $0.execute(sql: "VACUUM INTO '\(backup.path(Store.fileName))'")
+    }
     _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
     try exchange([alpha, beta], through: broker)
-    #expect(try alpha.deliveries().map(\.state) == [.published])
-    #expect(try beta.count("document") == 0)
-    #expect(try !steward.tally(beta.id))
+    _ = try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
+    try exchange([alpha, beta], through: broker)
+    let restored = try TestNode(Province.beta, clock: alpha.clock, folder: backup)
+    #expect(try frozen(restored) == ["-"])
+    try tally(alpha, to: beta.id)
+    try exchange([alpha, restored], through: broker)
+    #expect(try frozen(restored) == ["recalled"])
+    #expect(try open(restored) == [id])
+  }
+
+  /// Declined and in force again: an old 13 is not brought up a second time.
+  @Test func aTakeBackThatIsOverIsNotNamedInTallies() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
+    try exchange([alpha, beta], through: broker)
+    let since = Timestamp(microseconds: 0)
+    #expect(try alpha.store.tallyEntries(for: beta.id, since: since)[0].takeBack != nil)
+    _ = try beta.office.answerRecall(id.rawValue, agree: false, reason: "đã thi hành")
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.store.tallyEntries(for: beta.id, since: since)[0].takeBack == nil)
   }
 
   /// An urgent replacement overtakes what it replaces.

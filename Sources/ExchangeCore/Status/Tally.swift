@@ -8,21 +8,30 @@ package struct Tally: Sendable, Hashable {
     package var sequence: Int64
     package var documentId: RecordID
     package var manifestSha256: SHA256Digest
-    /// How many statuses of the receiver about it the sender has; a difference asks for them again.
+    /// How many statuses of the receiver about it the sender has; fewer than the receiver gave asks
+    /// for them again.
     package var statuses: Int
-    /// True when the sender waits for a receipt, whatever it has from before: the receiver may have
-    /// lost the document since, got it again, and its new receipt may be lost. Absent otherwise.
+    /// The latest of them, by time and then by id; another one than the receiver's latest asks for
+    /// them again. Numbers alone may agree by chance: after a restore the receiver gives new ones.
+    package var lastStatus: RecordID?
+    /// True when the sender has no receipt for what it sent last, whatever it has from before: the
+    /// receiver may have lost the document since, got it again, and its new receipt may be lost.
+    /// Absent otherwise.
     package var awaiting: Bool?
+    /// The sender's take-back (13) of it, while that stands.
+    package var takeBack: RecordID?
 
     package init(
       sequence: Int64, documentId: RecordID, manifestSha256: SHA256Digest, statuses: Int,
-      awaiting: Bool? = nil
+      lastStatus: RecordID? = nil, awaiting: Bool? = nil, takeBack: RecordID? = nil
     ) {
-      self.awaiting = awaiting
       self.sequence = sequence
       self.documentId = documentId
       self.manifestSha256 = manifestSha256
       self.statuses = statuses
+      self.lastStatus = lastStatus
+      self.awaiting = awaiting
+      self.takeBack = takeBack
     }
   }
 
@@ -56,11 +65,14 @@ package struct TallyAnswer: Sendable, Hashable {
   package var timestamp: Timestamp
   /// Documents of the tally that are not here whole, or with another manifest.
   package var missing: [RecordID]
+  /// Take-backs (13) of the tally that did not come.
+  package var missingTakeBacks: [RecordID]
 
   package init(
     id: RecordID, tallyID: RecordID, from: Organ, to: UnitID, timestamp: Timestamp,
-    missing: [RecordID]
+    missing: [RecordID], missingTakeBacks: [RecordID] = []
   ) {
+    self.missingTakeBacks = missingTakeBacks
     self.id = id
     self.tallyID = tallyID
     self.from = from
@@ -72,7 +84,7 @@ package struct TallyAnswer: Sendable, Hashable {
 
 /// Writes and reads tallies and their answers as JSON.
 package enum TallyCodec {
-  /// Entries of one tally: about 300 KB of JSON.
+  /// Entries of one tally: 300 to 600 KB of JSON.
   package static let maximumEntries = 2_000
 
   package static func encode(_ tally: Tally) throws -> Data {
@@ -89,7 +101,8 @@ package enum TallyCodec {
     return try WireJSON.encode(
       WireAnswer(
         answerId: answer.id, tallyId: answer.tallyID, from: answer.from,
-        to: Organ(organId: answer.to), timestamp: answer.timestamp, missing: answer.missing))
+        to: Organ(organId: answer.to), timestamp: answer.timestamp, missing: answer.missing,
+        missingTakeBacks: answer.missingTakeBacks.isEmpty ? nil : answer.missingTakeBacks))
   }
 
   /// Throws `DocumentError`: `.malformed`, `.version`, `.text` or `.tooLarge`.
@@ -108,7 +121,8 @@ package enum TallyCodec {
     let wire = try WireJSON.decode(WireAnswer.self, from: bytes)
     let answer = TallyAnswer(
       id: wire.answerId, tallyID: wire.tallyId, from: wire.from, to: wire.to.organId,
-      timestamp: wire.timestamp, missing: wire.missing)
+      timestamp: wire.timestamp, missing: wire.missing,
+      missingTakeBacks: wire.missingTakeBacks ?? [])
     try validate(answer)
     return answer
   }
@@ -125,8 +139,10 @@ package enum TallyCodec {
 
   private static func validate(_ answer: TallyAnswer) throws(DocumentError) {
     try check(answer.from)
-    guard answer.missing.count <= maximumEntries else {
-      throw DocumentError(.tooLarge, "missing: at most \(maximumEntries) are allowed")
+    for (name, ids) in [
+      ("missing", answer.missing), ("missingTakeBacks", answer.missingTakeBacks),
+    ] where ids.count > maximumEntries {
+      throw DocumentError(.tooLarge, "\(name): at most \(maximumEntries) are allowed")
     }
   }
 
@@ -155,5 +171,6 @@ package enum TallyCodec {
     var to: Organ
     var timestamp: Timestamp
     var missing: [RecordID]
+    var missingTakeBacks: [RecordID]?
   }
 }

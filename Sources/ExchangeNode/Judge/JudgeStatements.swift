@@ -50,14 +50,14 @@ extension Judge {
       guard isThisUnit(tally.to) else {
         return quarantine(.notAddressed, "to: is “\(tally.to)”")
       }
-      let (missing, owed) = try context.store.compare(tally, from: sender)
+      let found = try context.store.compare(tally, from: sender)
       let now = context.clock.now
       let answer = TallyAnswer(
         id: RecordID(at: now), tallyID: tally.id, from: context.unit, to: sender, timestamp: now,
-        missing: missing)
+        missing: found.missing, missingTakeBacks: found.missingTakeBacks)
       let signed = try context.signer.sign(TallyCodec.encode(answer), at: now)
       return (
-        .tally(tally, owed: owed, answer: SignedAnswer(answer: answer, signed: signed)), evidence
+        .tally(tally, owed: found.owed, answer: SignedAnswer(answer: answer, signed: signed)), evidence
       )
     }
   }

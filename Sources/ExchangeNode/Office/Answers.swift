@@ -56,7 +56,8 @@ extension Office {
     guard agree || note != nil else { throw NodeError(.reason, "reason: is missing") }
     let status = try context.sign(
       documentID: document.id, manifestDigest: digest, to: document.sender,
-      code: agree ? .changeAccepted : .changeRefused, note: note)
+      code: agree ? .changeAccepted : .changeRefused, note: note,
+      after: try context.store.lastStatusTime(document: document.key))
     try context.store.answerRecall(document: document.key, with: status, isAgreed: agree)
     return document.id
   }

@@ -26,38 +26,59 @@ package struct SignedAnswer: Sendable {
 /// How things stand between this unit and another, from this unit's side.
 package struct Reconciliation: Sendable {
   package let unit: UnitID
-  /// Deliveries to the unit that the broker took.
+  /// Deliveries to the unit that the broker took, without those that were taken back before they
+  /// arrived.
   package let sent: Int
   package let receipts: Int
   package let lastTally: Timestamp?
   package let answeredAt: Timestamp?
-  /// What the unit lacked according to its last answer; it was queued again at once.
+  /// What the unit lacked according to its last answer and was queued again at once.
   package let missing: Int?
 }
 
+/// What a tally says that is not so here.
+package struct TallyComparison: Sendable, Hashable {
+  /// Not here, or attachments are missing, also of documents that the tally does not name and whose
+  /// content was damaged since.
+  package var missing: [RecordID] = []
+  /// Take-backs that are not here.
+  package var missingTakeBacks: [RecordID] = []
+  /// Received messages whose stored statuses the sender lacks, also about documents of the last week
+  /// that the tally does not name: its database may be a backup that does not know them.
+  package var owed: [Int64] = []
+}
+
 extension Store {
-  /// What tallies to `unit` say: every delivery without a receipt, and those with one since
+  /// What tallies to `unit` say: every delivery without a receipt, and those that ended since
   /// `since`, oldest first. All of them: what a unit lost that was restored from a backup is the
-  /// newest.
+  /// newest. Cancelled and expired ones may have arrived all the same, and so may what was taken back
+  /// or replaced.
   package func tallyEntries(for unit: UnitID, since: Timestamp) throws -> [Tally.Entry] {
     try read { database in
       try database.all(
         """
         SELECT d.sequence, d.state, document.id, document.manifestSha256,
           (SELECT count(*) FROM status WHERE status.document = d.document
-            AND direction = 'received' AND fromUnit = d.recipient) AS statuses
+            AND direction = 'received' AND fromUnit = d.recipient) AS statuses,
+          (SELECT id FROM status WHERE status.document = d.document
+            AND direction = 'received' AND fromUnit = d.recipient
+            ORDER BY at / 1000 DESC, id DESC LIMIT 1) AS lastStatus,
+          CASE document.frozen WHEN 'recalled' THEN (
+            SELECT id FROM status WHERE status.document = d.document AND direction = 'sent'
+              AND toUnit = d.recipient AND code = '13' ORDER BY key DESC LIMIT 1) END AS takeBack
         FROM delivery d
         JOIN document ON document.key = d.document
-        WHERE d.recipient = ?1 AND document.frozen IS NULL AND (d.state = 'published'
-          OR (d.state IN ('delivered', 'refused') AND d.updatedAt >= ?2))
+        WHERE d.recipient = ?1 AND (d.state = 'published'
+          OR (d.state IN ('delivered', 'refused', 'expired', 'cancelled') AND d.updatedAt >= ?2))
         ORDER BY d.state = 'published' DESC, d.sequence
         """, [unit.rawValue, since.microseconds]
       ).map { row in
-        Tally.Entry(
+        let hasAnswer = [.delivered, .refused].contains(try row.outgoingState("state"))
+        return Tally.Entry(
           sequence: row["sequence"], documentId: try row.recordID("id"),
-          manifestSha256: try row.digest("manifestSha256"),
-          statuses: row["statuses"],
-          awaiting: try row.outgoingState("state") == .published ? true : nil)
+          manifestSha256: try row.digest("manifestSha256"), statuses: row["statuses"],
+          lastStatus: try row.optionalRecordID("lastStatus"), awaiting: hasAnswer ? nil : true,
+          takeBack: try row.optionalRecordID("takeBack"))
       }
     }
   }
@@ -72,7 +93,7 @@ extension Store {
         """
         SELECT DISTINCT recipient FROM delivery d
         WHERE (createdAt < ?1 OR createdAt > ?3) AND (state = 'published'
-            OR (state = 'delivered' AND updatedAt >= ?2))
+            OR (state IN ('delivered', 'cancelled') AND updatedAt >= ?2))
           AND NOT EXISTS (SELECT 1 FROM tally WHERE direction = 'sent'
             AND unit = d.recipient AND at BETWEEN ?1 AND ?3)
         ORDER BY recipient LIMIT 1000
@@ -96,16 +117,10 @@ extension Store {
     }
   }
 
-  /// Compares a tally with what is here. `missing`: not here, or attachments are missing, also of
-  /// documents that the tally does not name and whose content was damaged since. `owed`: received
-  /// messages whose stored statuses the sender lacks, also about documents of the last week that the
-  /// tally does not name: its database may be a backup that does not know them.
-  package func compare(_ tally: Tally, from sender: UnitID) throws
-    -> (missing: [RecordID], owed: [Int64])
-  {
+  /// Compares a tally with what is here.
+  package func compare(_ tally: Tally, from sender: UnitID) throws -> TallyComparison {
     try read { database in
-      var missing: [RecordID] = []
-      var owed: [Int64] = []
+      var found = TallyComparison()
       let damaged = try database.documentsWithoutContent(of: sender)
       for entry in tally.entries {
         let rows = try database.all(
@@ -113,29 +128,36 @@ extension Store {
           [sender.rawValue, entry.documentId.rawValue])
         let states = try rows.map { try $0.incomingState("state") }
         let keys: [Int64] = rows.map { $0["key"] }
-        let given = try keys.reduce(0) { sum, key in
-          let count = try database.one(
-            "SELECT count(*) AS n FROM status WHERE received = ? AND direction = 'sent'", [key])
-          return sum + (count?["n"] as Int? ?? 0)
+        let given = try keys.flatMap { key in
+          try database.all(
+            "SELECT at, id FROM status WHERE received = ? AND direction = 'sent'", [key])
         }
+        // Times cross the wire in milliseconds.
+        let last = given.map { ($0["at"] as Int64 / 1000, $0["id"] as String) }.max { $0 < $1 }?.1
         let isHere = states.contains { [.received, .verified, .accepted, .discarded].contains($0) }
-        if !isHere, given == 0 || entry.statuses > given {
+        if !isHere, given.isEmpty || entry.statuses > given.count {
           // Not here, not whole, or refused without an answer that the sender could have. With more
           // of our answers than we know the sender may hold a receipt that we forgot: this unit was
           // restored from a backup, and refused a copy (altered, or the clock was wrong) afterwards.
-          missing.append(entry.documentId)
+          found.missing.append(entry.documentId)
         } else if damaged.contains(entry.documentId) {
-          missing.append(entry.documentId)
-          owed += keys
-        } else if given != entry.statuses || entry.awaiting == true {
-          owed += keys
+          found.missing.append(entry.documentId)
+          found.owed += keys
+        } else if entry.awaiting == true || given.count > entry.statuses
+          || last != entry.lastStatus?.rawValue
+        {
+          found.owed += keys
+        }
+        if let takeBack = entry.takeBack, try !database.hasCome(takeBack, from: sender) {
+          found.missingTakeBacks.append(takeBack)
         }
       }
       if !tally.isPartial, tally.entries.count < TallyCodec.maximumEntries {
-        owed += try database.unnamedDocuments(in: tally, of: sender)
+        found.owed += try database.unnamedDocuments(in: tally, of: sender)
       }
-      let rest = damaged.subtracting(missing).sorted { $0.rawValue < $1.rawValue }
-      return (missing + rest.prefix(TallyCodec.maximumEntries - missing.count), owed)
+      let rest = damaged.subtracting(found.missing).sorted { $0.rawValue < $1.rawValue }
+      found.missing += rest.prefix(TallyCodec.maximumEntries - found.missing.count)
+      return found
     }
   }
 
@@ -221,6 +243,13 @@ extension Store {
 }
 
 extension Database {
+  /// True when the statement came and was not disbelieved.
+  fileprivate func hasCome(_ statement: RecordID, from sender: UnitID) throws -> Bool {
+    try one(
+      "SELECT 1 FROM received WHERE sender = ? AND messageID = ? AND state IN ('received', 'accepted')",
+      [sender.rawValue, statement.rawValue]) != nil
+  }
+
   /// Documents of `sender` that we believe and whose content is no longer here, nor on its way from
   /// the spool.
   fileprivate func documentsWithoutContent(of sender: UnitID) throws -> Set<RecordID> {
@@ -297,25 +326,22 @@ extension Database {
     }
   }
 
-  /// Takes in an answer to a tally of ours: what the other unit lacks goes out again by itself.
+  /// Takes in an answer to a tally of ours: what the other unit lacks goes out again by itself. What
+  /// was taken back or replaced before it arrived does not: its delivery is over.
   func settle(_ answer: TallyAnswer, from sender: UnitID, at time: Timestamp) throws {
-    try run(
-      """
-      UPDATE tally SET answeredAt = ?, missing = ?
-      WHERE direction = 'sent' AND unit = ? AND id = ? AND answeredAt IS NULL
-      """,
-      [
-        time.microseconds, answer.missing.count, sender.rawValue, answer.tallyID.rawValue,
-      ])
-    guard changesCount == 1 else { return }
+    let tally = try one(
+      "SELECT key FROM tally WHERE direction = 'sent' AND unit = ? AND id = ? AND answeredAt IS NULL",
+      [sender.rawValue, answer.tallyID.rawValue])
+    guard let tally else { return }
+    var sentAgain = 0
     for id in answer.missing {
       guard
         let row = try one(
           """
-          SELECT d.key, d.document, d.state FROM delivery d
+          SELECT d.key, d.document, d.state, document.frozen FROM delivery d
           JOIN document ON document.key = d.document
           WHERE document.id = ? AND document.direction = 'outgoing' AND d.recipient = ?
-            AND document.frozen IS NULL AND d.state IN ('published', 'delivered')
+            AND (d.state = 'published' OR (d.state = 'delivered' AND document.frozen IS NULL))
           """, [id.rawValue, sender.rawValue])
       else { continue }
       let key: Int64 = row["key"]
@@ -325,6 +351,22 @@ extension Database {
       try record(
         "delivery", key, document: row["document"], from: row["state"], to: "queued", at: time,
         by: .daemon, cause: "reconciled", detail: "“\(sender)” does not have it")
+      if let frozen: String = row["frozen"] {
+        try cancel(delivery: key, cause: frozen, detail: nil, at: time, by: .daemon)
+      } else {
+        sentAgain += 1
+      }
     }
+    for id in answer.missingTakeBacks {
+      try run(
+        """
+        UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ? WHERE state <> 'queued'
+          AND status = (SELECT key FROM status WHERE direction = 'sent' AND code = '13' AND id = ?
+            AND toUnit = ?)
+        """, [time.microseconds, id.rawValue, sender.rawValue])
+    }
+    try run(
+      "UPDATE tally SET answeredAt = ?, missing = ? WHERE key = ?",
+      [time.microseconds, sentAgain, tally["key"] as Int64])
   }
 }

@@ -12,6 +12,10 @@ extension Row {
     try parsed(column) { (text: String) in RecordID(text) }
   }
 
+  func optionalRecordID(_ column: String) throws -> RecordID? {
+    try (self[column] as String?).map { _ in try recordID(column) }
+  }
+
   func digest(_ column: String) throws -> SHA256Digest {
     try parsed(column) { (bytes: Data) in SHA256Digest(bytes: bytes) }
   }
@@ -200,18 +204,27 @@ extension Database {
   ) throws {
     let rows = try all(
       """
-      SELECT d.key, d.document, d.state FROM delivery d JOIN document ON document.key = d.document
+      SELECT d.key FROM delivery d JOIN document ON document.key = d.document
       WHERE document.id = ? AND document.sender = ?
         AND d.state IN ('queued', 'retrying', 'suspended')
       """, [id.rawValue, unit.rawValue])
     for row in rows {
-      try run(
-        "UPDATE delivery SET state = 'cancelled', nextAt = NULL, updatedAt = ? WHERE key = ?",
-        [time.microseconds, row["key"] as Int64])
-      try record(
-        "delivery", row["key"], document: row["document"], from: row["state"], to: "cancelled",
-        at: time, by: actor, cause: cause, detail: detail)
+      try cancel(delivery: row["key"], cause: cause, detail: detail, at: time, by: actor)
     }
+  }
+
+  func cancel(
+    delivery key: Int64, cause: String, detail: String?, at time: Timestamp, by actor: Actor
+  ) throws {
+    guard let row = try one("SELECT document, state FROM delivery WHERE key = ?", [key]) else {
+      return
+    }
+    try run(
+      "UPDATE delivery SET state = 'cancelled', nextAt = NULL, updatedAt = ? WHERE key = ?",
+      [time.microseconds, key])
+    try record(
+      "delivery", key, document: row["document"], from: row["state"], to: "cancelled", at: time,
+      by: actor, cause: cause, detail: detail)
   }
 
   /// A message that was judged before came again: it is judged as if it had arrived now. What was

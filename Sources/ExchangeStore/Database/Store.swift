@@ -72,6 +72,7 @@ package final class Store: Sendable {
     var migrator = DatabaseMigrator()
     migrator.registerMigration(Migration001.name) { try $0.execute(sql: Migration001.sql) }
     migrator.registerMigration(Migration002.name) { try $0.execute(sql: Migration002.sql) }
+    migrator.registerMigration(Migration003.name) { try $0.execute(sql: Migration003.sql) }
     do {
       let isNewer = try pool.read { try migrator.hasBeenSuperseded($0) }
       guard !isNewer else {
