@@ -105,8 +105,6 @@ CREATE INDEX delivery_failed ON delivery (state, key)
 CREATE INDEX delivery_expires ON delivery (expiresAt)
   WHERE expiresAt IS NOT NULL AND state IN ('queued', 'retrying', 'published');
 
-CREATE INDEX delivery_recipient ON delivery (recipient, state);
-
 CREATE TRIGGER delivery_begins BEFORE INSERT ON delivery WHEN NEW.state <> 'queued'
 BEGIN SELECT RAISE(ABORT, 'a delivery begins as queued'); END;
 
@@ -137,8 +135,6 @@ CREATE TABLE received (
   CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
   CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
 ) STRICT;
-
-CREATE INDEX received_unjudged ON received (lane, key) WHERE state = 'received';
 
 CREATE INDEX received_waiting ON received (key) WHERE state IN ('verified', 'incomplete');
 
@@ -248,8 +244,6 @@ CREATE TABLE notice (
   CHECK ((state = 'retrying') = (nextAt IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX notice_queued ON notice (key) WHERE state = 'queued';
-
 CREATE INDEX notice_retrying ON notice (nextAt) WHERE state = 'retrying';
 
 CREATE TABLE history (
@@ -277,8 +271,6 @@ BEGIN SELECT RAISE(ABORT, 'history is never deleted'); END;
 
 CREATE INDEX received_kept ON received (sender, size)
   WHERE state = 'quarantined' AND body IS NOT NULL;
-
-CREATE INDEX blob_unnamed ON blob (sender, createdAt) WHERE isUnnamed = 1;
 
 CREATE TRIGGER attachment_names AFTER INSERT ON attachment
 BEGIN UPDATE blob SET isUnnamed = 0 WHERE sha256 = NEW.sha256 AND isUnnamed = 1; END;
@@ -314,3 +306,19 @@ CREATE TABLE resendItem (
 CREATE INDEX status_unit ON status (document, fromUnit, key);
 
 CREATE INDEX status_takeBack ON status (document, toUnit) WHERE code = '13';
+
+CREATE INDEX delivery_recipient ON delivery (recipient, state, updatedAt);
+
+CREATE INDEX tally_at ON tally (unit, direction, at);
+
+CREATE INDEX notice_queued ON notice (updatedAt, key) WHERE state = 'queued';
+
+CREATE INDEX notice_suspended ON notice (updatedAt) WHERE state = 'suspended';
+
+CREATE INDEX received_unjudged ON received (lane, key)
+  WHERE state = 'received' AND notBefore IS NULL;
+
+CREATE INDEX received_postponed ON received (lane, notBefore)
+  WHERE state = 'received' AND notBefore IS NOT NULL;
+
+CREATE INDEX blob_unnamed ON blob (sender, createdAt, size) WHERE isUnnamed = 1;

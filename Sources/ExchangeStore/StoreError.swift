@@ -18,6 +18,7 @@ package enum StoreErrorCode: String, FailureCode {
   case contentMissing = "STORE-CONTENT-MISSING"
   case contentDamaged = "STORE-CONTENT-DAMAGED"
   case illegalTransition = "STORE-ILLEGAL-TRANSITION"
+  case changed = "CHANGED-MEANWHILE"
   case notFound = "NOT-FOUND"
   case ambiguous = "ID-AMBIGUOUS"
 
@@ -36,6 +37,7 @@ package enum StoreErrorCode: String, FailureCode {
     case .contentMissing, .contentDamaged:
       "Restore blobs/ from the backup, or: congvan check --repair FILE; then: congvan resend ID"
     case .illegalTransition: "Look at the current state with: congvan show ID"
+    case .changed: "Another command acted on it at the same time; see: congvan show ID"
     case .notFound: "List what there is with: congvan outbox, congvan inbox"
     case .ambiguous:
       "Give more characters of the id, or the id as it is shown by congvan outbox or inbox."

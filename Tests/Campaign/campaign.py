@@ -155,8 +155,9 @@ class Campaign:
         tallies: list[str] = []
         for _ in range(3):  # what comes again may meet a second cause, as an altered piece
             self.act_as_person()
+            answered = sum(stream.answer(node, stream.rng) for node in self.nodes)
             tallies = self.reconcile()
-            if not tallies and not any(self._failed(node) for node in self.nodes):
+            if not tallies and not answered and not any(self._failed(n) for n in self.nodes):
                 break
         for node in self.nodes:
             node.end()
@@ -253,8 +254,9 @@ class Campaign:
 
     @staticmethod
     def _failed(node: Node) -> list[Any]:
-        return node.rows("SELECT state, lastError FROM delivery WHERE state IN "
-                         "('suspended', 'refused', 'expired')")
+        return node.rows("SELECT state, lastError FROM delivery JOIN document ON document.key = "
+                         "delivery.document WHERE state IN ('suspended', 'refused', 'expired') AND "
+                         "frozen IS NULL AND lastError IS NOT 'REFUSED-BY-PERSON'")
 
     def act_as_person(self) -> None:
         """What is suspended or refused is named; a person repairs and sends it again. Receipts that
@@ -266,7 +268,7 @@ class Campaign:
             self.person.update(f"own notice {row['lastError']}" for row in refused)
             if refused:
                 node.terminate()
-            if json.loads(node.run_cli("deliveries", "--failed", "--json")):
+            if self._failed(node):
                 node.run_cli("resend", "--failed", "--reason", "chiến dịch: đã sửa")
         if self.person:
             self.journal.say(f"a person sends again: {dict(self.person)}")
@@ -312,7 +314,9 @@ class Campaign:
             "seed": options.seed, "form": "short" if options.short else "long",
             "minutes": round(self.minutes, 1), "cluster": options.cluster,
             "documents": verdict.documents, "deliveries": verdict.deliveries,
-            "delivered": verdict.delivered, "lost": len(verdict.lost),
+            "delivered": verdict.delivered, "refusedByPerson": verdict.refused,
+            "takenBackBeforeArrival": verdict.withdrawn, "takeBacksAnswered": verdict.answers,
+            "lost": len(verdict.lost),
             "twice": len(verdict.twice), "stuck": len(verdict.stuck),
             "wrong": len(verdict.wrong), "findings": len(journal.findings),
             "recoverySeconds": round(self.recovery, 1), "bytesStored": verdict.bytes,

@@ -16,7 +16,7 @@ from typing import Any
 from journal import Journal
 from meddler import Forgery
 from node import Node
-from traffic import Document
+from traffic import RECALLED, REFUSED, REPLACED, Document
 
 OPENSSL_SAMPLE, SHOW_SAMPLE = 40, 25  # per node
 # The transition table of the exchange, written down a second time on purpose.
@@ -25,7 +25,8 @@ OUTGOING = {
     "retrying": "queued published suspended cancelled delivered refused expired retrying",
     "published": "delivered refused suspended expired queued",
     "suspended": "queued cancelled delivered refused", "delivered": "refused queued",
-    "refused": "queued delivered", "expired": "queued delivered refused"}
+    "refused": "queued delivered", "expired": "queued delivered refused",
+    "cancelled": "delivered refused"}
 INCOMING = {
     "received": "verified incomplete accepted quarantined",
     "verified": "accepted incomplete quarantined",
@@ -38,6 +39,10 @@ class Verdict:
     documents: int = 0
     deliveries: int = 0
     delivered: int = 0
+    refused: int = 0
+    withdrawn: int = 0
+    forgotten: int = 0
+    answers: int = 0
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
@@ -81,8 +86,10 @@ class Checker:
 
     def _outgoing(self, node: Node) -> dict[tuple[str, str], dict[str, Any]]:
         rows = node.rows("""
-            SELECT document.id, recipient, state, subject, lastError, lastErrorText,
-              hex(manifestSha256) AS digest, signed, document.key AS key
+            SELECT document.id, recipient, state, subject, frozen, lastError, lastErrorText,
+              hex(manifestSha256) AS digest, signed, document.key AS key,
+              (SELECT id FROM status WHERE status.document = document.key AND direction = 'received'
+                AND fromUnit = recipient AND code IN ('15', '16') ORDER BY at DESC LIMIT 1) AS answer
             FROM document LEFT JOIN delivery ON delivery.document = document.key
             WHERE direction = 'outgoing'""")
         receipts: dict[tuple[int, str], set[str]] = collections.defaultdict(set)
@@ -96,8 +103,13 @@ class Checker:
     def _incoming(self, node: Node) -> dict[tuple[str, str], list[dict[str, Any]]]:
         found: dict[tuple[str, str], list[dict[str, Any]]] = collections.defaultdict(list)
         for row in node.rows("""
-                SELECT document.id, document.sender, received.state, subject, signed,
-                  hex(manifestSha256) AS digest, document.key AS key
+                SELECT document.id, document.sender, received.state, subject, signed, frozen,
+                  hex(manifestSha256) AS digest, document.key AS key,
+                  (SELECT count(*) FROM status WHERE documentID = document.id
+                    AND direction = 'received' AND code = '13') AS takeBacks,
+                  (SELECT id || ' ' || code FROM status WHERE status.document = document.key
+                    AND direction = 'sent' AND code IN ('15', '16')
+                    ORDER BY at DESC LIMIT 1) AS answer
                 FROM document LEFT JOIN received ON received.document = document.key
                 WHERE direction = 'incoming'"""):
             found[row["sender"], row["id"]].append(dict(row) | {
@@ -126,14 +138,25 @@ class Checker:
                     continue
                 if len(got) > 1:
                     verdict.twice.append(f"{name}: {len(got)} incoming documents")
-                if sent["state"] == "delivered":
-                    verdict.delivered += 1
-                    if not accepted:
+                times_forgotten = sum(unit == recipient and at > document.at
+                                      for unit, at in self.journal.restored)
+                is_refused = sent["state"] == "refused" and (
+                    document.act == REFUSED and document.refused_by == recipient)
+                if document.act in (RECALLED, REPLACED) and sent["state"] in (
+                        "cancelled", "refused", "expired"):
+                    verdict.withdrawn += 1
+                    if accepted:
+                        verdict.wrong.append(f"{name}: {sent['state']}, and the receiver has it")
+                elif sent["state"] == "delivered" or is_refused:
+                    verdict.refused += is_refused
+                    verdict.delivered += not is_refused
+                    if not accepted and document.act == RECALLED and times_forgotten:
+                        verdict.forgotten += 1  # what was taken back is not sent again
+                    elif not accepted:
                         verdict.lost.append(f"{name}: delivered, and the receiver has not "
                                             f"accepted it ({[row['state'] for row in got]})")
                     # Who forgot a document with its receipt takes it in again, and signs another.
-                    most = 1 + sum(unit == recipient and at > document.at
-                                   for unit, at in self.journal.restored)
+                    most = 1 + times_forgotten
                     if not 1 <= len(sent["receipts"]) <= most:
                         verdict.wrong.append(f"{name}: {len(sent['receipts'])} receipts 01")
                 else:
@@ -142,12 +165,40 @@ class Checker:
                         f"{sent['lastErrorText'] or ''}; at the receiver "
                         f"{[row['state'] for row in got] or 'nothing'}")
                 for row in accepted:
+                    self._acts(name, document, recipient, sent, row)
                     if row["signed"] != sent["signed"] or row["digest"] != sent["digest"]:
                         verdict.wrong.append(f"{name}: other bytes arrived than were signed")
                     expected = sorted((n, s, d) for n, s, d in document.files)
                     if files[recipient][row["key"]] != expected:
                         verdict.wrong.append(f"{name}: other files than the clerk gave")
         self._reconcile(issued, outgoing, incoming)
+
+    def _acts(self, name: str, document: Document, recipient: str, sent: dict[str, Any],
+              got: dict[str, Any]) -> None:
+        """What a person did with a document is known on both sides, and nothing else is."""
+        wrong = self.verdict.wrong
+        if document.act == REFUSED and document.refused_by == recipient:
+            if sent["lastError"] != "REFUSED-BY-PERSON":
+                wrong.append(f"{name}: a person refused it, and the sender does not know")
+        elif document.act == REPLACED:
+            if (sent["frozen"], got["frozen"]) != ("replaced", "replaced"):
+                wrong.append(f"{name}: replaced, and is {sent['frozen']} at the sender, "
+                             f"{got['frozen']} at the receiver")
+        elif document.act == RECALLED:
+            answer, code = (got["answer"] or " ").split(" ")
+            self.verdict.answers += bool(answer)
+            if not got["takeBacks"] or not answer:
+                wrong.append(f"{name}: taken back, and the receiver has {got['takeBacks']} "
+                             f"take-backs, answered {code or 'nothing'}")
+            elif sent["answer"] != answer:
+                wrong.append(f"{name}: the answer {code} to the take-back is not at the sender")
+            if (got["frozen"] == "recalled") != (code != "16"):
+                wrong.append(f"{name}: answered {code} and is {got['frozen']} at the receiver")
+            if code == "15" and sent["frozen"] != "recalled":
+                wrong.append(f"{name}: taken back with consent, and is in force at the sender")
+        elif sent["frozen"] or got["frozen"]:
+            wrong.append(f"{name}: {sent['frozen']} at the sender, {got['frozen']} at the receiver, "
+                         "and nobody took it back or replaced it")
 
     def _files(self, node: Node) -> dict[int, list[tuple[str, int, str]]]:
         files: dict[int, list[tuple[str, int, str]]] = collections.defaultdict(list)
@@ -175,8 +226,9 @@ class Checker:
             for (sender, subject), count in subjects.items():
                 if count > 1:
                     self.verdict.twice.append(f"{unit} has “{subject}” of {sender} {count} times")
-        delivered = sum(row["state"] == "delivered" for rows in outgoing.values()
-                        for row in rows.values())
+        delivered = sum(row["state"] == "delivered" or row["lastError"] == "REFUSED-BY-PERSON"
+                        for rows in outgoing.values() for row in rows.values())
+        delivered -= self.verdict.forgotten
         accepted = sum(row["state"] == "accepted" for arrived in incoming.values()
                        for rows in arrived.values() for row in rows)
         if delivered != accepted:

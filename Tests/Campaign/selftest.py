@@ -100,6 +100,18 @@ DAMAGES: list[tuple[str, str, str, list[str]]] = [
     ("a status disbelieved for ever because of a clock", "wrong", "nobody altered it", [
         "UPDATE received SET state = 'quarantined', outcome = 'SIGNATURE-TIME-IN-FUTURE' WHERE key "
         "= (SELECT max(key) FROM received WHERE type = 'congvan.status' AND state = 'accepted')"]),
+    ("a document taken back by nobody", "wrong", "nobody took it back", [
+        "UPDATE document SET frozen = 'recalled', frozenAt = 1 WHERE key = (SELECT max(key) FROM "
+        "document d WHERE direction = 'incoming' AND frozen IS NULL AND NOT EXISTS (SELECT 1 FROM "
+        "status WHERE status.document = d.key AND code IN ('02', '13')))"]),
+    ("a take-back that never came", "wrong", "has 0 take-backs", [
+        "DELETE FROM status WHERE key = (SELECT max(status.key) FROM status JOIN received ON "
+        "received.document = status.document WHERE direction = 'received' AND code = '13')"]),
+    ("an answer to a take-back of ours that never came", "wrong", "is not at the sender", [
+        "DELETE FROM status WHERE direction = 'received' AND code IN ('15', '16')"]),
+    ("a refusal by nobody", "stuck", "REFUSED-BY-PERSON", [
+        "UPDATE delivery SET state = 'refused', lastError = 'REFUSED-BY-PERSON' WHERE key = "
+        f"{SENT}"]),
     ("content without a row", "leftovers", "", [
         "DELETE FROM blob WHERE rowid = (SELECT max(rowid) FROM blob WHERE content IS NULL)"]),
 ]

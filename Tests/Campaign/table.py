@@ -11,6 +11,9 @@ Result = dict[str, Any]
 NUMBERS: list[tuple[str, str | Callable[[Result], object]]] = [
     ("minutes of faults", "minutes"), ("documents issued", "documents"),
     ("deliveries", "deliveries"), ("delivered, receipt verified", "delivered"),
+    ("refused by a person after that", "refusedByPerson"),
+    ("taken back or replaced before they arrived", "takenBackBeforeArrival"),
+    ("take-backs answered", "takeBacksAnswered"),
     ("faults", "faultCount"), ("kinds of fault", lambda r: len(r["faults"]))]
 AFTER: list[tuple[str, str | Callable[[Result], object]]] = [
     ("crash points killed, of 20", lambda r: sum(1 for n in r["crashPoints"].values() if n)),

@@ -15,6 +15,7 @@ from pathlib import Path
 from journal import Journal
 from node import Arm, Node
 
+RECALLED, REPLACED, REFUSED = "recalled", "replaced", "refused"
 CLI_POINTS = ["issue.before-commit", "issue.after-commit"]
 CLI_CONTENT_POINTS = ["content.before-sync", "content.before-rename", "content.after-rename"]
 
@@ -33,6 +34,12 @@ class Document:
     outcome: str = ""
     at: float = 0.0
     is_open: bool = False
+    # What a person did with it afterwards: RECALLED, REPLACED by a later one, or REFUSED by one of
+    # the recipients. `is_act_open`: its process was killed, and may have come to its end or not.
+    act: str = ""
+    refused_by: str = ""
+    replaces: str | None = None
+    is_act_open: bool = False
 
 
 @dataclass
@@ -42,13 +49,14 @@ class Mix:
     sizes: list[tuple[float, int, int]]
     crash_share: float  # of the sends that lose their process
     fan_out: float  # chance of each further recipient
+    act_share: float  # of the documents, after which a person does something with another
 
 
 LONG = Mix([(0.70, 1_000, 8_000), (0.20, 8_000, 100_000), (0.08, 100_000, 400_000),
-            (0.012, 400_000, 1_040_000), (0.008, 1_100_000, 6_000_000)], 0.01, 0.25)
+            (0.012, 400_000, 1_040_000), (0.008, 1_100_000, 6_000_000)], 0.01, 0.25, 0.04)
 # Every second file passes the points of the spool or of the content files.
 SHORT = Mix([(0.40, 1_000, 8_000), (0.10, 8_000, 250_000), (0.25, 270_000, 500_000),
-             (0.25, 1_060_000, 1_500_000)], 0.25, 0.3)
+             (0.25, 1_060_000, 1_500_000)], 0.25, 0.3, 0.15)
 
 
 class Traffic:
@@ -68,6 +76,7 @@ class Traffic:
         self.planned = 0
         self.begun = 0.0
         self.ledger = open(scratch / "ledger.jsonl", "a", encoding="utf-8")
+        self.answers = 0
         self.threads = [threading.Thread(target=self._clerk, args=(n,), daemon=True)
                         for n in range(clerks)]
 
@@ -91,6 +100,16 @@ class Traffic:
                 document.id = find(nodes[document.sender], document.subject)
                 found = "issued" if document.id else "nothing issued"
                 document.outcome = f"process killed, {found}"
+        known = {document.id: document for document in self.documents if document.id}
+        for document in self.documents:
+            if document.replaces and document.id:
+                known[document.replaces].act = REPLACED
+        for document in known.values():
+            if document.act == REPLACED and not any(
+                    other.replaces == document.id and other.id for other in self.documents):
+                document.act = ""
+            elif document.is_act_open and not has_acted(nodes, document):
+                document.act = document.refused_by = ""
         with open(self.scratch / "ledger.jsonl", "w", encoding="utf-8") as ledger:
             for document in self.documents:
                 ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
@@ -114,6 +133,8 @@ class Traffic:
                 return
             try:
                 self._issue(count, rng, folder)
+                if rng.random() < self.mix.act_share:
+                    rng.choice([self._recall, self._refuse, self._answer])(rng)
             except Exception as error:  # a clerk that breaks would hide the rest
                 self.journal.finding(f"the clerk's desk broke: {error!r}")
 
@@ -156,8 +177,13 @@ class Traffic:
             path.write_bytes(content)
             paths.append(str(path))
             document.files.append((path.name, len(content), sha256(content).hexdigest()))
-        arguments = ["send", *paths, "--to", *recipients, "--number", f"{count}/CV-CD", "--date",
-                     "2026-11-20", "--type", "Công văn", "--subject", document.subject]
+        if rng.random() < self.mix.act_share / 3 and (
+                old := self._choose(rng, REPLACED, lambda d: d.sender == sender.unit)):
+            document.replaces, document.recipients = old.id, list(old.recipients)
+        arguments = ["send", *paths, "--to", *document.recipients, "--number", f"{count}/CV-CD",
+                     "--date", "2026-11-20", "--type", "Công văn", "--subject", document.subject]
+        if document.replaces:
+            arguments += ["--replaces", document.replaces]
         if rng.random() < 0.15:
             document.urgent = True
             arguments += ["--urgency", rng.choice(["khẩn", "thượng-khẩn", "hỏa-tốc"])]
@@ -168,6 +194,83 @@ class Traffic:
             self.documents.append(document)
             self.ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
             self.ledger.flush()
+
+    # What people do with documents
+
+    def _choose(self, rng: random.Random, act: str, fits: Callable[[Document], bool]
+                ) -> Document | None:
+        """One of the latest documents with which nobody has done anything, marked with `act`."""
+        with self.lock:
+            found = [d for d in self.documents[-400:]
+                     if d.id and not d.is_open and not d.act and fits(d)]
+            chosen = rng.choice(found) if found else None
+            if chosen:
+                chosen.act = act
+        return chosen
+
+    def _act(self, node: Node, document: Document, rng: random.Random, *arguments: str) -> None:
+        """Some of these processes are killed too."""
+        process = node.cli(*arguments)
+        if rng.random() < 0.2:
+            time.sleep(rng.random() * 0.04)
+            process.kill()
+        _, error = process.communicate(timeout=120)
+        if process.returncode == -signal.SIGKILL:
+            self.journal.fault("person: kill -9", act=arguments[0])
+            document.is_act_open = True
+        elif process.returncode and node.trouble:
+            document.act = document.refused_by = ""
+            self.journal.note(f"acts of people refused, {node.trouble}")
+        elif process.returncode:
+            self.journal.finding(f"congvan {arguments[0]} {document.id} ended with "
+                                 f"{process.returncode}: {error.strip()[:300]}")
+
+    def _recall(self, rng: random.Random) -> None:
+        node = self._desk(rng)
+        try:
+            if document := self._choose(rng, RECALLED, lambda d: d.sender == node.unit):
+                assert document.id
+                self._act(node, document, rng, "recall", document.id, "--reason", "sai số liệu")
+        finally:
+            node.leave()
+
+    def _refuse(self, rng: random.Random) -> None:
+        """A recipient refuses what has arrived there."""
+        node = self._desk(rng)
+        try:
+            with self.lock:
+                here = {d.id: d for d in self.documents[-400:] if node.unit in d.recipients}
+            arrived = [row["id"] for row in node.rows(
+                "SELECT document.id FROM document JOIN received ON received.document = document.key"
+                " WHERE direction = 'incoming' AND received.state = 'accepted'"
+                " ORDER BY document.key DESC LIMIT 50") if row["id"] in here]
+            if arrived and (document := self._choose(rng, REFUSED, lambda d: d.id in arrived)):
+                assert document.id
+                document.refused_by = node.unit
+                self._act(node, document, rng, "refuse", document.id, "--reason", "gửi nhầm")
+        finally:
+            node.leave()
+
+    def _answer(self, rng: random.Random) -> None:
+        node = self._desk(rng)
+        try:
+            self.answer(node, rng, limit=3)
+        finally:
+            node.leave()
+
+    def answer(self, node: Node, rng: random.Random, limit: int = 1_000) -> int:
+        """Answers take-backs; returns how many were open."""
+        try:
+            open_ones = json.loads(node.run_cli("inbox", "--recalled", "--json"))[:limit]
+            for row in open_ones:
+                how = ["--agree"] if rng.random() < 0.5 else ["--decline", "--reason", "đã làm"]
+                node.run_cli("recall", row["id"], *how)
+                self.answers += 1
+        except RuntimeError as error:
+            if not node.trouble and "DOCUMENT-NOT-RECALLED" not in str(error):
+                self.journal.finding(f"a take-back cannot be answered: {error}")
+            return 0
+        return len(open_ones)
 
     # Sending
 
@@ -218,6 +321,16 @@ class Traffic:
                 self.journal.finding(f"send failed and issued all the same: {document.subject}")
         else:
             self.journal.finding(f"congvan send ended with {code}: {error.strip()[:300]}")
+
+
+def has_acted(nodes: dict[str, Node], document: Document) -> bool:
+    """Whether an act whose process was killed had come to its end."""
+    if document.act == RECALLED:
+        sql, node = "SELECT frozen IS NOT NULL FROM document WHERE id = ?", nodes[document.sender]
+    else:
+        sql = "SELECT count(*) FROM status WHERE documentID = ? AND direction = 'sent' AND code = '02'"
+        node = nodes[document.refused_by]
+    return bool(node.rows(sql, document.id)[0][0])
 
 
 def find(node: Node, subject: str) -> str | None:

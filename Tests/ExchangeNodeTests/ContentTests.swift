@@ -66,6 +66,52 @@ import Testing
     #expect(try node.count("transfer") == 0)
   }
 
+  /// The disk does not give a spool file back. Other units' files are put together all the same, and
+  /// its own comes again: nobody is told that it was altered.
+  @Test func aSpoolFileThatCannotBeReadKeepsNoOtherBack() throws {
+    try node.intake.store(beta.pieces(large) + [try document()])
+    let spool = node.folder.path("spool/\(try #require(try spoolFiles.first))")
+    try FileManager.default.removeItem(atPath: spool)
+    // Opens, and gives EIO when it is read.
+    try FileManager.default.createSymbolicLink(
+      atPath: spool, withDestinationPath: "/proc/self/mem")
+    let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
+    let other = pdf("khác", size: 2 * Self.piece)
+    try node.intake.store(gamma.pieces(other))
+    #expect(try node.judge.assemble() == 1)
+    #expect(try node.store.has(OpenSSLHashing().sha256(other)))
+    #expect(try spoolFiles == [])
+    try node.settle()
+    #expect(try node.answers() == [])
+    let tally = Tally(
+      id: RecordID(at: node.clock.now), from: beta.from, to: node.id, timestamp: node.clock.now,
+      entries: [
+        Tally.Entry(
+          sequence: 1, documentId: beta.documentID, manifestSha256: beta.digest, statuses: 0)
+      ])
+    #expect(try node.store.compare(tally, from: beta.from.organId).missing == [beta.documentID])
+    try take(beta.pieces(large))
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["01"])
+  }
+
+  /// A backup has the database and blobs/, not spool/: what was under way comes again, and its sender
+  /// is not told that it was altered.
+  @Test(arguments: [1, 3]) func piecesThatARestoreLostComeAgain(_ count: Int) throws {
+    try node.intake.store(Array(beta.pieces(large).prefix(count)) + [try document()])
+    for name in try spoolFiles {
+      try FileManager.default.removeItem(atPath: node.folder.path("spool/\(name)"))
+    }
+    try node.store.sweepContent()
+    #expect(try node.count("transfer") == 0)
+    try node.settle()
+    try take(Array(beta.pieces(large).dropFirst(count)))
+    #expect(try node.answers() == [])
+    try take(beta.pieces(large))
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["01"])
+  }
+
   @Test func alteredPieceIsRefusedAndTheResendAccepted() throws {
     var pieces = beta.pieces(large)
     pieces[1] = bad(beta)[1]

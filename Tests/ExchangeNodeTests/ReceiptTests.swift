@@ -3,6 +3,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import GRDB
 import Logging
 import Synchronization
 import Testing
@@ -72,8 +73,9 @@ import Testing
     #expect(try round(after: 1000) == [])
   }
 
-  /// What went out again is given its time again, and then said again.
-  @Test func aLaterPublicationBeginsAnew() throws {
+  /// What goes out again without a person stays overdue, and is not said again every time; a person's
+  /// resend begins anew.
+  @Test func onlyAPersonsResendBeginsAnew() throws {
     try alpha.send("một", to: [Province.beta])
     try publish()
     #expect(try round(after: 73).count == 1)
@@ -91,6 +93,20 @@ import Testing
     #expect(try alpha.deliveries().map(\.state) == [.queued])
     try publish()
     broker.loseEverything()
+    #expect(try overdue().count == 1)
+    #expect(try round(after: 1) == [])
+
+    let key = try alpha.deliveries()[0].key
+    let database = try DatabaseQueue(path: alpha.folder.path(Store.fileName))
+    try database.write {
+      try $0.execute(
+        sql: "UPDATE delivery SET state = 'suspended', lastError = 'thử' WHERE key = ?",
+        arguments: [key])
+    }
+    _ = try alpha.store.resend(
+      [key], reason: "thử", dryRun: false, at: alpha.clock.now, by: Actor("văn thư"))
+    try publish()
+    #expect(try overdue() == [])
     #expect(try round(after: 71) == [])
     #expect(try round(after: 1).count == 1)
     #expect(try round(after: 1) == [])

@@ -317,6 +317,49 @@ import Testing
     #expect(try states(alpha) == [.delivered])
   }
 
+  /// The receipt had ended its time to live, which is over by now; then the receiver loses it.
+  @Test func whatIsSentAgainAfterItsReceiptDoesNotExpire() throws {
+    let path = try alpha.folder.write(pdf("một"), as: "một.pdf")
+    var draft = draft([path], to: [Province.beta])
+    draft.expiresAt = alpha.clock.now.advanced(by: .seconds(3600))
+    _ = try alpha.office.send(draft)
+    try exchange([alpha, beta], through: broker)
+    alpha.clock.advance(by: .seconds(7200))
+    let restored = try TestNode(Province.beta, clock: alpha.clock)
+    try steward(alpha).tally(beta.id)
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    while try broker.deliver(.init(beta.id, .ordinary), into: restored.intake) > 0 {}
+    try restored.settle()
+    while try broker.publish(from: restored.relay, as: beta.id) > 0 {}
+    while try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake) > 0 {}
+    try alpha.settle()
+    #expect(try states(alpha) == [.queued])
+    _ = try steward(alpha).step()
+    #expect(try states(alpha) == [.queued])
+    try exchange([alpha, restored], through: broker)
+    #expect(try states(alpha) == [.delivered])
+    #expect(try restored.count("document") == 1)
+  }
+
+  /// The receiver was restored, and by now refuses what it had accepted. The sender keeps to the
+  /// receipt, so the delivery waits; it must become overdue although it goes out every day.
+  @Test func whatGoesOutAgainEveryDayBecomesOverdue() throws {
+    try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let narrow = try TestNode(
+      Province.beta, clock: alpha.clock, limits: IntakeLimits(documentBytes: 1))
+    var filter = DeliveryFilter()
+    for day in 1...5 {
+      alpha.clock.advance(by: .seconds(86_400))
+      try steward(alpha).tally(beta.id)
+      try exchange([alpha, narrow], through: broker)
+      #expect(try narrow.verdicts().contains("quarantined TOO-LARGE"))
+      #expect(try states(alpha) == [.published])
+      filter.overdueBefore = alpha.clock.now.advanced(by: .seconds(-3 * 86_400))
+      #expect(try alpha.store.deliveries(filter).count == (day < 4 ? 0 : 1), "day \(day)")
+    }
+  }
+
   @Test func aUnitThatGotVeryMuchIsToldAllOfIt() throws {
     // What a restored receiver lacks is the newest: a tally of only the oldest would not name it.
     let count = 8

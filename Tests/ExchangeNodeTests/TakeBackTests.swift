@@ -305,6 +305,53 @@ import Testing
     #expect(try alpha.store.tallyEntries(for: beta.id, since: since)[0].takeBack == nil)
   }
 
+  /// Nothing is left to do about a failed delivery of what is not in force any more.
+  @Test func whatWasTakenBackIsNoLongerAFailure() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    _ = try beta.office.refuse(id.rawValue, reason: "gửi nhầm")
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.store.openWork(now: alpha.clock.now).failed == 1)
+    _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
+    #expect(try alpha.store.openWork(now: alpha.clock.now).failed == 0)
+    #expect(try alpha.deliveries().map(\.state) == [.refused])
+    var filter = DeliveryFilter()
+    filter.isInForce = true
+    #expect(try alpha.store.deliveries(filter).isEmpty)
+  }
+
+  /// Two people at two desks of one unit do the same at the same moment.
+  @Test func ofTwoActsAtOnceOneCounts() async throws {
+    let both = [alpha, try TestNode(Province.alpha, clock: alpha.clock, folder: alpha.folder)]
+    let others = [beta, try TestNode(Province.beta, clock: alpha.clock, folder: beta.folder)]
+    func together(_ nodes: [TestNode], _ act: @Sendable @escaping (Office) throws -> Void) async
+      -> Int
+    {
+      await withTaskGroup(of: Bool.self) { group in
+        for office in nodes.map(\.office) {
+          group.addTask {
+            do { try act(office) } catch { return false }; return true
+          }
+        }
+        return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+      }
+    }
+    for number in 0..<10 {
+      let id = try alpha.send("\(number)", to: [Province.beta]).rawValue
+      try exchange([alpha, beta], through: broker)
+      #expect(await together(others) { _ = try $0.refuse(id, reason: "gửi nhầm") } == 1)
+      #expect(await together(both) { _ = try $0.recall(id, reason: "nhầm") } == 1)
+      try exchange([alpha, beta], through: broker)
+      #expect(
+        await together(others) { _ = try $0.answerRecall(id, agree: true, reason: nil) } == 1)
+      try exchange([alpha, beta], through: broker)
+      #expect(try alpha.deliveries().last?.status == "15")
+    }
+    #expect(
+      try alpha.texts("SELECT code || count(*) FROM status GROUP BY code ORDER BY code")
+        == ["0110", "0210", "1310", "1510"])
+  }
+
   /// An urgent replacement overtakes what it replaces.
   @Test func aReplacementThatComesFirstFreezesWhatComesLater() throws {
     let old = try alpha.send("cũ", to: [Province.beta])

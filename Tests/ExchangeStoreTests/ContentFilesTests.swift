@@ -213,7 +213,9 @@ import Testing
     #expect(try !files.assemble(name, digest: other, size: Int64(data.count)))
     #expect(!FileManager.default.fileExists(atPath: blob(other)))
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("spool")) == [])
-    #expect(try !files.assemble(name, digest: other, size: Int64(data.count)), "and stays so")
+    #expect(throws: StoreError(.contentMissing, "")) {
+      try files.assemble(name, digest: other, size: Int64(data.count))
+    }
   }
 
   @Test func namesOfTransfersDoNotMeet() {

@@ -98,7 +98,9 @@ import Testing
 
   @Test func interruptedKeepsTheProgressAndNothingElse() throws {
     let key = try #require(try test.issue().first)
-    try settle(key, .interrupted(progress: 7))
+    let changedAt = try #require(
+      try test.store.dueDeliveries(limit: 1, excluding: [], now: now).first?.changedAt)
+    try settle(key, .interrupted(progress: 7, changedAt: changedAt))
     let work = try #require(try due().first)
     #expect(work.progress == 7)
     #expect(try test.delivery(key)?.attempts == 0)
@@ -125,8 +127,10 @@ import Testing
   func whatWasDecidedMeanwhileStays(_ state: String) throws {
     let key = try #require(try test.issue().first)
     try test.sql("UPDATE delivery SET state = ?, finishedAt = 1, lastError = 'X'", [state])
-    for result in [.published, retry(), .suspend(code: "Y", reason: ""), .interrupted(progress: 9)]
-    {
+    for result in [
+      .published, retry(), .suspend(code: "Y", reason: ""),
+      .interrupted(progress: 9, changedAt: now),
+    ] {
       try settle(key, result)
     }
     let delivery = try #require(try test.delivery(key))

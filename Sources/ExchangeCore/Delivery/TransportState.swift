@@ -43,9 +43,6 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
     }
   }
 
-  /// Nothing and nobody needs to move it any more.
-  package var isFinal: Bool { [.delivered, .cancelled].contains(self) }
-
   /// Shown by `--failed` and taken by `resend --failed`.
   package var isFailed: Bool { [.suspended, .refused, .expired].contains(self) }
 }

@@ -21,12 +21,23 @@ package final class Judge: Sendable {
   /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
     let fresh = try context.store.unjudged(limit: Self.batch, now: context.clock.now)
-    let rows = fresh + (ripe ? try context.store.ripe(limit: Self.batch) : [])
     // Documents first: a take-back in the same batch is about one of them.
-    let documents = rows.filter { $0.type == MessageKind.document.rawValue }
-    let others = rows.filter { $0.type != MessageKind.document.rawValue }
-    let waiting = try judge(documents) + judge(others)
-    return rows.count - waiting
+    let documents = fresh.filter { $0.type == MessageKind.document.rawValue }
+    let others = fresh.filter { $0.type != MessageKind.document.rawValue }
+    let done = try fresh.count - (judge(documents) + judge(others))
+    return try done + (ripe ? judgeRipe() : 0)
+  }
+
+  /// One batch of documents whose attachments have come. Those that cannot go on all the same (a file
+  /// that cannot be read) are passed over. Returns how many got ahead.
+  private func judgeRipe() throws -> Int {
+    var last: Int64 = 0
+    while true {
+      let rows = try context.store.ripe(limit: Self.batch, after: last)
+      let done = try rows.count - judge(rows)
+      guard done == 0, rows.count == Self.batch, let end = rows.last?.key else { return done }
+      last = end
+    }
   }
 
   /// Judges rows in one transaction. Returns how many go on waiting as they did before.
@@ -52,19 +63,37 @@ package final class Judge: Sendable {
   }
 
   /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large
-  /// file takes seconds. Returns how many were finished.
+  /// file takes seconds. Returns how many were finished; one that fails keeps no other back, and is
+  /// thrown when nothing else is left.
   package func assemble() throws -> Int {
-    let transfers = try context.store.completeTransfers()
-    for transfer in transfers {
-      let name = context.store.files.spoolName(
-        sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
-      try context.store.files.keeping {
-        let isIntact = try context.store.files.assemble(
-          name, digest: transfer.sha256, size: transfer.size)
-        try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+    var finished = 0
+    var failure: (any Error)?
+    for transfer in try context.store.completeTransfers() {
+      do {
+        try assemble(transfer)
+        finished += 1
+      } catch let error as StoreError
+        where error.kind == .contentMissing || error.kind == .contentDamaged
+      {
+        log.error(
+          "pieces that came are lost here and have to come again", metadata: ["error": "\(error)"])
+        try context.store.lose(transfer)
+      } catch {
+        failure = error
       }
     }
-    return transfers.count
+    if let failure, finished == 0 { throw failure }
+    return finished
+  }
+
+  private func assemble(_ transfer: Transfer) throws {
+    let files = context.store.files
+    let name = files.spoolName(
+      sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
+    try files.keeping {
+      let isIntact = try files.assemble(name, digest: transfer.sha256, size: transfer.size)
+      try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+    }
   }
 
   private func judge(_ message: UnjudgedMessage) throws -> Judgement {

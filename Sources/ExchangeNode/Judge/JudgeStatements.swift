@@ -57,7 +57,8 @@ extension Judge {
         missing: found.missing, missingTakeBacks: found.missingTakeBacks)
       let signed = try context.signer.sign(TallyCodec.encode(answer), at: now)
       return (
-        .tally(tally, owed: found.owed, answer: SignedAnswer(answer: answer, signed: signed)), evidence
+        .tally(tally, owed: found.owed, answer: SignedAnswer(answer: answer, signed: signed)),
+        evidence
       )
     }
   }

@@ -171,11 +171,12 @@ package final class Relay: PublishSource {
     let finished = Set(deliveries.map(\.key) + dropped)
     for (key, active) in state.deliveries where active.shouldSaveProgress && !finished.contains(key)
     {
-      deliveries.append((key, .interrupted(progress: active.progress)))
+      deliveries.append(
+        (key, .interrupted(progress: active.progress, changedAt: active.work.changedAt)))
     }
     try store.settle(deliveries: deliveries, notices: notices, at: now)
     for (key, result) in deliveries {
-      if case .interrupted(let progress) = result {
+      if case .interrupted(let progress, _) = result {
         state.deliveries[key]?.savedProgress = progress
       } else {
         state.forget(key)
@@ -319,14 +320,14 @@ package final class Relay: PublishSource {
     }
   }
 
-  /// Nil when the delivery has ended since it was claimed.
+  /// Nil when the delivery has ended, or was begun anew, since it was claimed. Without its manifest it
+  /// stays unknown there.
   private func message(_ step: DeliveryPlan.Step, of work: DeliveryWork) throws
     -> (Envelope, Data)?
   {
+    guard try store.isUnderWay(work, now: clock.now) else { return nil }
     switch step {
     case .manifest:
-      // Taken back or expired: without its manifest it stays unknown there.
-      guard try store.isUnderWay(delivery: work.key) else { return nil }
       return (
         Envelope(type: MessageKind.document.rawValue, messageID: work.documentID.rawValue),
         try store.signedManifest(document: work.document)

@@ -126,8 +126,13 @@ package final class Node: Sendable {
     let steward = Steward(context: context, policy: options.steward, log: log)
     let care = ContentCare(context: context, log: log)
     loop(Doorbell(), name: "steward", pause: 60) { [self] in
+      // Trouble of the one is none of the other.
+      defer {
+        do { try care.step() } catch {
+          log.error("stored content cannot be looked at", metadata: ["error": "\(error)"])
+        }
+      }
       if try steward.step() { stop.wake() }
-      try care.step()
       return false
     }
   }

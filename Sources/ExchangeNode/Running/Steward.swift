@@ -73,7 +73,14 @@ package struct Steward: Sendable {
     let due = try context.store.unitsWithoutTally(
       since: now.advanced(by: .zero - policy.interval),
       window: now.advanced(by: .zero - policy.window), now: now)
-    for unit in due { try tally(unit) }
+    for unit in due {
+      do {
+        try tally(unit, everything: false)
+      } catch {
+        // One unit that nothing can be sent to keeps no other from its tally.
+        log.error("no tally can be sent", metadata: ["to": "\(unit)", "error": "\(error)"])
+      }
+    }
     try context.store.checkpoint()
     return hastened > 0 || revived > 0 || resent > 0 || !due.isEmpty
   }
@@ -106,16 +113,17 @@ package struct Steward: Sendable {
     }
   }
 
-  /// Sends `unit` a tally of what went to it, in as many parts as its limit asks for. False when
-  /// there is nothing to tally.
+  /// Sends `unit` a tally of what went to it, in as many parts as its limit asks for. When nothing went
+  /// to it lately: of all that ever did, or only of the latest, which is enough for the unit to name
+  /// what it lost the content of. False when there is nothing to tally.
   @discardableResult
-  package func tally(_ unit: UnitID) throws -> Bool {
+  package func tally(_ unit: UnitID, everything: Bool = true) throws -> Bool {
     let now = context.clock.now
     var entries = try context.store.tallyEntries(
       for: unit, since: now.advanced(by: .zero - policy.window))
     if entries.isEmpty {
-      // A person asks, perhaps because the unit lost content of an old document.
       entries = try context.store.tallyEntries(for: unit, since: Timestamp(microseconds: 0))
+      if !everything { entries = entries.suffix(policy.part) }
     }
     guard !entries.isEmpty else { return false }
     for start in stride(from: 0, to: entries.count, by: policy.part) {

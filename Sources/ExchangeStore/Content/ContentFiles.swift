@@ -205,9 +205,16 @@ package struct ContentFiles: Sendable {
     let path = spoolPath(transfer)
     guard FileIO.size(path) != nil else {
       // A crash after the rename and before the row: the blob is there already.
-      return condition(digest, size: size) == .intact
+      guard condition(digest, size: size) == .intact else {
+        throw StoreError(.contentMissing, "transfer of \(digest): its spool file is missing")
+      }
+      return true
     }
-    guard try self.digest(of: OpenFile(path, O_RDONLY), size: size) == digest else {
+    let file = try OpenFile(path, O_RDONLY)
+    guard let found = try? self.digest(of: file, size: size) else {
+      throw StoreError(.contentDamaged, "transfer of \(digest): its spool file cannot be read")
+    }
+    guard found == digest else {
       FileIO.remove(path)
       return false
     }
@@ -233,6 +240,11 @@ package struct ContentFiles: Sendable {
   func remove(_ digest: SHA256Digest) {
     FileIO.remove(blobPath(digest))
     FileIO.remove(damagedPath(digest))
+  }
+
+  /// False when neither the spool file of a transfer nor what becomes of it is there.
+  func hasBytes(of transfer: SpoolName, digest: SHA256Digest) -> Bool {
+    FileIO.size(spoolPath(transfer)) != nil || FileIO.size(blobPath(digest)) != nil
   }
 
   /// Removes the spool file of a transfer whose row is gone.

@@ -17,8 +17,9 @@ extension Store {
       try database.one(
         """
         SELECT 1 WHERE EXISTS (SELECT 1 FROM blob WHERE isUnnamed = 1 AND createdAt < ?1)
-          OR EXISTS (SELECT 1 FROM transfer WHERE createdAt < ?1)
+          OR EXISTS (SELECT 1 FROM transfer WHERE createdAt < ?1 AND \(isNamedByNone))
           OR EXISTS (SELECT 1 FROM secretContent WHERE at < ?1)
+          OR EXISTS (SELECT 1 FROM spoiled WHERE at < ?1)
           OR EXISTS (SELECT 1 FROM secretContent s JOIN blob USING (sender, sha256)
             WHERE s.at < ?2 AND isUnnamed = 1 AND createdAt < ?2)
           OR EXISTS (SELECT 1 FROM secretContent s JOIN transfer USING (sender, sha256)
@@ -41,9 +42,14 @@ extension Store {
   }
 }
 
+private let isNamedByNone = """
+  NOT EXISTS (SELECT 1 FROM attachment a JOIN document ON document.key = a.document
+    WHERE a.sha256 = transfer.sha256 AND document.sender = transfer.sender)
+  """
+
 extension Database {
   fileprivate func collect(before: Int64, secretBefore: Int64) throws -> (
-    blobs: [SHA256Digest], transfers: [CompleteTransfer]
+    blobs: [SHA256Digest], transfers: [Transfer]
   ) {
     let isOver = """
       (createdAt < ?1 OR (createdAt < ?2
@@ -57,18 +63,13 @@ extension Database {
     // What a document waits for stays: it goes on where it was, however late.
     let transfers = try all(
       """
-      DELETE FROM transfer WHERE \(isOver) AND NOT EXISTS (SELECT 1
-        FROM attachment a JOIN document ON document.key = a.document
-        WHERE a.sha256 = transfer.sha256 AND document.sender = transfer.sender)
+      DELETE FROM transfer WHERE \(isOver) AND \(isNamedByNone)
       RETURNING key, sender, sha256, size
       """, [before, secretBefore]
-    ).map { row in
-      CompleteTransfer(
-        key: row["key"], sender: try row.unit("sender"), sha256: try row.digest("sha256"),
-        size: row["size"])
-    }
+    ).map(Transfer.init)
     // The pieces of that document are no longer on their way by then.
     try run("DELETE FROM secretContent WHERE at < ?", [before])
+    try run("DELETE FROM spoiled WHERE at < ?", [before])
     return (blobs, transfers)
   }
 }

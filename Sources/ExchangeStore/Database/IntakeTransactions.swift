@@ -51,12 +51,14 @@ extension Store {
   }
 
   /// True when a document of the sender names the piece's content, when its transfer is under way, or
-  /// when what the sender has here without a name leaves room for more.
+  /// when what the sender has here without a name leaves room for more. Each content counts as 64 KiB
+  /// at least, so that many tiny ones are bounded too.
   package func hasRoom(for piece: PieceAddress, from sender: UnitID, limit: Int64) throws -> Bool {
     try read { database in
       let held = try database.one(
         """
-        SELECT coalesce(sum(size), 0) + (SELECT coalesce(sum(size), 0) FROM blob
+        SELECT coalesce(sum(max(size, 65536)), 0)
+          + (SELECT coalesce(sum(max(size, 65536)), 0) FROM blob
             WHERE sender = ?4 AND isUnnamed = 1) <= ?1
           OR coalesce(max(sha256 = ?2 AND size = ?3), 0) OR EXISTS (SELECT 1 FROM attachment a
             JOIN document ON document.key = a.document
@@ -114,45 +116,75 @@ extension Store {
   }
 
   /// Transfers of which every piece is in the spool.
-  package func completeTransfers() throws -> [CompleteTransfer] {
+  package func completeTransfers() throws -> [Transfer] {
     try read { database in
       try database.all(
-        """
-        SELECT key, sender, sha256, size FROM transfer
-        WHERE pieces * ?1 >= size ORDER BY key LIMIT 16
-        """, [WireLimits.pieceBytes]
-      ).map { row in
-        CompleteTransfer(
-          key: row["key"], sender: try row.unit("sender"), sha256: try row.digest("sha256"),
-          size: row["size"])
-      }
+        "SELECT * FROM transfer WHERE pieces * ?1 >= size ORDER BY key", [WireLimits.pieceBytes]
+      ).map(Transfer.init)
     }
+  }
+
+  /// Forgets a transfer whose spool file is gone or cannot be read any more: its pieces have to come
+  /// again, which the tally asks for. Nothing is said about who sent it.
+  package func lose(_ transfer: Transfer) throws {
+    try files.removing {
+      try write { try $0.run("DELETE FROM transfer WHERE key = ?", [transfer.key]) }
+      files.remove(
+        files.spoolName(sender: transfer.sender, sha256: transfer.sha256, size: transfer.size))
+    }
+  }
+
+  /// Forgets transfers whose spool files are not there, as after a restore: `spool/` is in no backup.
+  func loseTransfersWithoutBytes() throws {
+    let transfers = try read { try $0.all("SELECT * FROM transfer").map(Transfer.init) }
+    let lost = transfers.filter { transfer in
+      let name = files.spoolName(
+        sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
+      return !files.hasBytes(of: name, digest: transfer.sha256)
+    }
+    for transfer in lost { try lose(transfer) }
   }
 
   /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
   /// digest said, and every piece has to come again.
-  package func finish(_ transfer: CompleteTransfer, isIntact: Bool, at time: Timestamp) throws {
-    try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
-      if isIntact {
-        try database.insert(
-          .file(transfer.sha256, size: transfer.size), from: transfer.sender, at: time)
-        try database.run("DELETE FROM spoiled WHERE sha256 = ?", [transfer.sha256.bytes])
-        // The content is here: nobody else's pieces of it are awaited any more.
-        try database.run("DELETE FROM transfer WHERE sha256 = ?", [transfer.sha256.bytes])
-      } else {
-        try database.spoil(transfer.sender, transfer.sha256, at: time)
-      }
+  package func finish(_ transfer: Transfer, isIntact: Bool, at time: Timestamp) throws {
+    spoolLock.lock()
+    defer { spoolLock.unlock() }
+    let others = try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
       try database.run("DELETE FROM transfer WHERE key = ?", [transfer.key])
+      let wasHere = database.changesCount == 1
+      guard isIntact else {
+        // Removed meanwhile (Điều 5, never named): then its bytes were not looked at.
+        if wasHere { try database.spoil(transfer.sender, transfer.sha256, at: time) }
+        return [Transfer]()
+      }
+      try database.insert(
+        .file(transfer.sha256, size: transfer.size), from: transfer.sender, at: time)
+      try database.run("DELETE FROM spoiled WHERE sha256 = ?", [transfer.sha256.bytes])
+      // The content is here: nobody else's pieces of it are awaited any more.
+      return try database.all(
+        "DELETE FROM transfer WHERE sha256 = ? RETURNING *", [transfer.sha256.bytes]
+      ).map(Transfer.init)
+    }
+    for other in others {
+      files.remove(files.spoolName(sender: other.sender, sha256: other.sha256, size: other.size))
     }
   }
 }
 
-/// A transfer whose spool file has all its pieces.
-package struct CompleteTransfer: Sendable {
+/// An attachment longer than one piece on its way in.
+package struct Transfer: Sendable {
   package let key: Int64
   package let sender: UnitID
   package let sha256: SHA256Digest
   package let size: Int64
+
+  init(_ row: Row) throws {
+    key = row["key"]
+    sender = try row.unit("sender")
+    sha256 = try row.digest("sha256")
+    size = row["size"]
+  }
 }
 
 extension Database {

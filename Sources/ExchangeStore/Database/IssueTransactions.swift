@@ -65,6 +65,8 @@ extension Store {
     document: Int64, statement: StatusStatement, signed: Data, at time: Timestamp
   ) throws {
     try write { database in
+      guard try database.incomingDocument(key: document)?.status != StatusCode.refused.rawValue
+      else { throw StoreError(.changed, "document \(statement.documentID) was refused meanwhile") }
       let received = try database.one("SELECT key FROM received WHERE document = ?", [document])
       try database.enqueueStatus(
         statement, signed: signed, document: document, received: received?["key"], at: time)
@@ -79,8 +81,12 @@ extension Store {
   ) throws {
     try write { database in
       guard
-        let row = try database.one("SELECT id, sender, urgency FROM document WHERE key = ?", [key])
+        let row = try database.one(
+          "SELECT id, sender, urgency, frozen FROM document WHERE key = ?", [key])
       else { throw StoreError(.notFound, "document \(key)") }
+      if let frozen: String = row["frozen"] {
+        throw StoreError(.changed, "document \(row["id"] as String) was \(frozen) meanwhile")
+      }
       try database.freeze(
         document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled", at: time)
       try database.cancelUnsent(
@@ -97,6 +103,10 @@ extension Store {
   /// Answers a take-back: agreed, the document stays frozen; declined, it is in force again.
   package func answerRecall(document key: Int64, with status: SignedStatus, isAgreed: Bool) throws {
     try write { database in
+      guard try database.incomingDocument(key: key)?.hasOpenTakeBack == true else {
+        throw StoreError(
+          .changed, "the take-back of \(status.statement.documentID) was answered meanwhile")
+      }
       let received = try database.one("SELECT key FROM received WHERE document = ?", [key])
       if !isAgreed {
         try database.run(

@@ -41,10 +41,13 @@ extension Store {
   /// kept for the ordinary lane, so that no amount of urgent messages starves it.
   package func unjudged(limit: Int, now: Timestamp) throws -> [UnjudgedMessage] {
     func waiting(_ lane: Lane) throws -> [UnjudgedMessage] {
-      try messages(
-        where:
-          "received.state = 'received' AND received.lane = ?1 AND coalesce(notBefore, 0) <= ?2",
-        [lane.rawValue, now.microseconds], limit: limit)
+      let due = try messages(
+        where: "received.state = 'received' AND received.lane = ? AND notBefore <= ?",
+        [lane.rawValue, now.microseconds], by: "notBefore", limit: limit)
+      let fresh = try messages(
+        where: "received.state = 'received' AND received.lane = ? AND notBefore IS NULL",
+        [lane.rawValue], limit: limit - due.count)
+      return due + fresh
     }
     let ordinary = try waiting(.ordinary)
     let express = try waiting(.express).prefix(limit - min(ordinary.count, limit / 4))
@@ -52,22 +55,23 @@ extension Store {
   }
 
   /// Messages whose manifest is believed and whose attachments are now all here, or known to be
-  /// spoiled.
-  package func ripe(limit: Int) throws -> [UnjudgedMessage] {
+  /// spoiled, after `last` by key.
+  package func ripe(limit: Int, after last: Int64) throws -> [UnjudgedMessage] {
     try messages(
       where: """
-        received.state IN ('verified', 'incomplete') AND (
+        received.key > ? AND received.state IN ('verified', 'incomplete') AND (
           NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = received.document
             AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256))
-          OR EXISTS (SELECT 1 FROM attachment a JOIN spoiled s ON s.sha256 = a.sha256
+          OR EXISTS (SELECT 1 FROM attachment a CROSS JOIN spoiled s ON s.sha256 = a.sha256
             WHERE a.document = received.document AND s.sender = received.sender
               AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
                 AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
-        """, limit: limit)
+        """, [last], by: "received.key", limit: limit)
   }
 
   private func messages(
-    where condition: String, _ arguments: StatementArguments = [], limit: Int
+    where condition: String, _ arguments: StatementArguments = [],
+    by order: String = "received.lane, received.key", limit: Int
   ) throws -> [UnjudgedMessage] {
     try read { database in
       try database.all(
@@ -75,7 +79,7 @@ extension Store {
         SELECT received.key, received.sender, messageID, type, version, receivedAt, notBefore,
           received.document, coalesce(body, document.signed, x'') AS body
         FROM received LEFT JOIN document ON document.key = received.document
-        WHERE \(condition) ORDER BY received.lane, received.key LIMIT \(limit)
+        WHERE \(condition) ORDER BY \(order) LIMIT \(limit)
         """, arguments
       ).map { row in
         UnjudgedMessage(

@@ -81,7 +81,10 @@ extension Store {
         // What a document names is not a sender's to remove, damaged or not.
         let isNeeded = try read { try $0.hasBlob(content.digest) || $0.isNamed(content.digest) }
         if !isNeeded { files.remove(content.digest) }
-        if let size = content.spooled {
+        // A piece may have come since: then the transfer has begun anew.
+        if let size = content.spooled,
+          try !read({ try $0.hasTransfer(content.digest, from: content.sender, size: size) })
+        {
           files.remove(
             files.spoolName(sender: content.sender, sha256: content.digest, size: size))
         }
@@ -144,6 +147,8 @@ extension Database {
 
     switch judgement.decision {
     case .accept(let manifest, let digest, let receipt):
+      // Content may have been removed or set aside since it was looked at: then it is judged again.
+      guard try manifest.attachments.allSatisfy({ try hasBlob($0.sha256) }) else { return [] }
       guard try believe(manifest, digest) else { return [] }
       if state == .received {
         try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)

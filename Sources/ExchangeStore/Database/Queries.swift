@@ -90,6 +90,8 @@ package struct DeliveryFilter: Sendable {
   /// Identifiers of units; a unit may have had several.
   package var to: [UnitID] = []
   package var documents: [RecordID] = []
+  /// Only of documents that are not taken back or replaced: nothing is left to do about the others.
+  package var isInForce = false
   /// Changed then or later.
   package var since: Timestamp?
   /// Changed before then.
@@ -131,10 +133,7 @@ extension Store {
   }
 
   package func incomingDocument(key: Int64) throws -> IncomingSummary? {
-    try read { database in
-      try database.one(incomingSQL + " WHERE document.key = ?", [key])
-        .map { try database.incoming($0) }
-    }
+    try read { try $0.incomingDocument(key: key) }
   }
 
   /// Documents whose id begins with `text`, of either direction.
@@ -166,6 +165,7 @@ extension Store {
         "document.id IN (\(filter.documents.map { _ in "?" }.joined(separator: ",")))")
       arguments += filter.documents.map(\.rawValue)
     }
+    if filter.isInForce { conditions.append("document.frozen IS NULL") }
     if let since = filter.since {
       conditions.append("d.updatedAt >= ?")
       arguments.append(since.microseconds)
@@ -287,7 +287,8 @@ extension Store {
           (SELECT count(*) FROM received WHERE state = 'received'
             AND coalesce(notBefore, 0) <= ?) AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
-          (SELECT count(*) FROM delivery WHERE state IN ('suspended', 'refused', 'expired')) AS failed
+          (SELECT count(*) FROM delivery d JOIN document ON document.key = d.document
+            WHERE d.state IN ('suspended', 'refused', 'expired') AND frozen IS NULL) AS failed
         """, [now.microseconds])
       return (
         row?["unsent"] ?? 0, row?["unjudged"] ?? 0, row?["awaiting"] ?? 0, row?["failed"] ?? 0
@@ -313,6 +314,10 @@ private let incomingSQL = """
   """
 
 extension Database {
+  func incomingDocument(key: Int64) throws -> IncomingSummary? {
+    try one(incomingSQL + " WHERE document.key = ?", [key]).map { try incoming($0) }
+  }
+
   fileprivate func summary(_ row: Row) throws -> DocumentSummary {
     let key: Int64 = row["key"]
     let attachments = try all(

@@ -83,22 +83,37 @@ extension Store {
     }
   }
 
-  /// Units to which something went out and no tally since `before`. Deliveries younger than that
-  /// are given time for their receipt. What lies after `now` was written while the clock was wrong.
+  /// Units to which something went out and no tally since `before`; with nothing new since `window`,
+  /// no tally since then. Deliveries younger than `before` are given time for their receipt. What lies
+  /// after `now` was written while the clock was wrong.
   package func unitsWithoutTally(since before: Timestamp, window: Timestamp, now: Timestamp) throws
     -> [UnitID]
   {
     try read { database in
       try database.all(
         """
-        SELECT DISTINCT recipient FROM delivery d
-        WHERE (createdAt < ?1 OR createdAt > ?3) AND (state = 'published'
-            OR (state IN ('delivered', 'cancelled') AND updatedAt >= ?2))
-          AND NOT EXISTS (SELECT 1 FROM tally WHERE direction = 'sent'
-            AND unit = d.recipient AND at BETWEEN ?1 AND ?3)
-        ORDER BY recipient LIMIT 1000
+        -- From unit to unit along the index, and each only until the first delivery that asks for it:
+        -- there are years of deliveries.
+        WITH RECURSIVE pair (unit) AS (
+          SELECT min(recipient) FROM delivery
+          UNION ALL SELECT (SELECT min(recipient) FROM delivery WHERE recipient > pair.unit)
+          FROM pair WHERE pair.unit IS NOT NULL)
+        SELECT unit FROM pair
+        WHERE unit IS NOT NULL
+          AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.unit = pair.unit AND direction = 'sent'
+            AND at BETWEEN ?1 AND ?3)
+          AND (EXISTS (SELECT 1 FROM delivery WHERE recipient = pair.unit AND state = 'published'
+              AND (createdAt < ?1 OR createdAt > ?3))
+            OR EXISTS (SELECT 1 FROM delivery WHERE recipient = pair.unit
+              AND state IN ('delivered', 'refused', 'expired', 'cancelled') AND updatedAt >= ?2
+              AND (createdAt < ?1 OR createdAt > ?3))
+            OR (EXISTS (SELECT 1 FROM delivery WHERE recipient = pair.unit
+                AND state = 'delivered' AND updatedAt < ?2)
+              AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.unit = pair.unit
+                AND direction = 'sent' AND at BETWEEN ?2 AND ?3)))
+        LIMIT 1000
         """, [before.microseconds, window.microseconds, now.microseconds]
-      ).map { try $0.unit("recipient") }
+      ).map { try $0.unit("unit") }
     }
   }
 
@@ -326,11 +341,12 @@ extension Database {
     }
   }
 
-  /// Takes in an answer to a tally of ours: what the other unit lacks goes out again by itself. What
-  /// was taken back or replaced before it arrived does not: its delivery is over.
+  /// Takes in an answer to a tally of ours: what the other unit lacks goes out again by itself. Not
+  /// what was taken back or replaced before it arrived: its delivery is over. And not what was taken
+  /// back after that; a replaced document belongs to the other unit's records.
   func settle(_ answer: TallyAnswer, from sender: UnitID, at time: Timestamp) throws {
     let tally = try one(
-      "SELECT key FROM tally WHERE direction = 'sent' AND unit = ? AND id = ? AND answeredAt IS NULL",
+      "SELECT key, at FROM tally WHERE direction = 'sent' AND unit = ? AND id = ? AND answeredAt IS NULL",
       [sender.rawValue, answer.tallyID.rawValue])
     guard let tally else { return }
     var sentAgain = 0
@@ -341,17 +357,27 @@ extension Database {
           SELECT d.key, d.document, d.state, document.frozen FROM delivery d
           JOIN document ON document.key = d.document
           WHERE document.id = ? AND document.direction = 'outgoing' AND d.recipient = ?
-            AND (d.state = 'published' OR (d.state = 'delivered' AND document.frozen IS NULL))
-          """, [id.rawValue, sender.rawValue])
+            AND (d.state = 'published'
+              OR (d.state = 'delivered' AND document.frozen IS NOT 'recalled'))
+            -- What has changed since the tally is for the next one to judge.
+            AND (d.updatedAt <= ? OR d.updatedAt > ?)
+          """,
+          [id.rawValue, sender.rawValue, tally["at"] as Int64, time.microseconds])
       else { continue }
       let key: Int64 = row["key"]
+      // A time to live that a receipt had ended begins no second time. What waits for a receipt does
+      // not begin to wait anew: it becomes overdue, however often it goes out.
       try run(
-        "UPDATE delivery SET state = 'queued', progress = 0, updatedAt = ? WHERE key = ?",
-        [time.microseconds, key])
+        """
+        UPDATE delivery SET state = 'queued', progress = 0, updatedAt = ?,
+          expiresAt = CASE WHEN state = 'published' THEN expiresAt END,
+          publishedAt = CASE WHEN state = 'published' THEN publishedAt END,
+          warnedAt = CASE WHEN state = 'published' THEN warnedAt END WHERE key = ?
+        """, [time.microseconds, key])
       try record(
         "delivery", key, document: row["document"], from: row["state"], to: "queued", at: time,
         by: .daemon, cause: "reconciled", detail: "“\(sender)” does not have it")
-      if let frozen: String = row["frozen"] {
+      if let frozen: String = row["frozen"], row["state"] == OutgoingState.published.rawValue {
         try cancel(delivery: key, cause: frozen, detail: nil, at: time, by: .daemon)
       } else {
         sentAgain += 1

@@ -13,6 +13,9 @@ package struct DeliveryWork: Sendable {
   package let progress: Int64
   package let trouble: Trouble
   package let plan: DeliveryPlan
+  /// When the delivery changed last. Another time in the database means that it ended, or was begun
+  /// anew, since it was claimed.
+  package let changedAt: Timestamp
 }
 
 /// How long the broker has been refusing something. Time without a broker does not count.
@@ -36,14 +39,16 @@ package struct NoticeWork: Sendable {
 package enum RelayResult: Sendable, Hashable {
   /// Every message is confirmed.
   case published
-  /// Not finished; the first `progress` messages are confirmed. Not an attempt.
-  case interrupted(progress: Int64)
+  /// Not finished; the first `progress` messages are confirmed. Not an attempt. Counts only while the
+  /// delivery is the one that was claimed: see `DeliveryWork.changedAt`.
+  case interrupted(progress: Int64, changedAt: Timestamp)
   case retry(at: Timestamp, trouble: Trouble, code: String, reason: String, progress: Int64)
   case suspend(code: String, reason: String)
 }
 
 extension Store {
-  /// Due deliveries within `urgencies`, urgent ones first, then in the order they were issued.
+  /// Due deliveries within `urgencies`, urgent ones first, then in the order they were issued; none
+  /// whose time to live is over.
   package func dueDeliveries(
     limit: Int, of urgencies: ClosedRange<Urgency> = .normal ... .flash,
     excluding busy: Set<Int64>, now: Timestamp
@@ -52,12 +57,13 @@ extension Store {
       let rows = try database.all(
         """
         SELECT d.key, d.document, document.id, d.recipient, d.urgency, d.progress, d.failures,
-          d.failingFor, d.failedAt
+          d.failingFor, d.failedAt, d.updatedAt
         FROM delivery d JOIN document ON document.key = d.document
         WHERE d.key IN (SELECT key FROM delivery WHERE state = 'queued'
-            AND urgency BETWEEN ?3 AND ?4 ORDER BY urgency DESC, key LIMIT ?1)
+            AND urgency BETWEEN ?3 AND ?4 AND (expiresAt IS NULL OR expiresAt > ?2) ORDER BY urgency DESC, key LIMIT ?1)
           OR d.key IN (SELECT key FROM delivery WHERE state = 'retrying' AND nextAt <= ?2
-            AND urgency BETWEEN ?3 AND ?4 ORDER BY nextAt LIMIT ?1)
+            AND urgency BETWEEN ?3 AND ?4 AND (expiresAt IS NULL OR expiresAt > ?2)
+            ORDER BY nextAt LIMIT ?1)
         ORDER BY d.urgency DESC, d.key
         """,
         [
@@ -75,12 +81,14 @@ extension Store {
             to: try row.unit("recipient"), urgency: try row.urgency("urgency"),
             progress: row["progress"], trouble: row.trouble,
             plan: DeliveryPlan(
-              attachments: try attachments.map { (try $0.digest("sha256"), $0["size"]) })))
+              attachments: try attachments.map { (try $0.digest("sha256"), $0["size"]) }),
+            changedAt: row.time("updatedAt")))
       }
       return work
     }
   }
 
+  /// Due notices, in the order in which they were queued last.
   package func dueNotices(limit: Int, excluding busy: Set<Int64>, now: Timestamp)
     throws
     -> [NoticeWork]
@@ -91,10 +99,11 @@ extension Store {
         SELECT n.key, n.type, n.messageID, n.correlationID, n.toUnit, n.lane, n.failures,
           n.failingFor, n.failedAt, coalesce(n.signed, status.signed) AS signed
         FROM notice n LEFT JOIN status ON status.key = n.status
-        WHERE n.key IN (SELECT key FROM notice WHERE state = 'queued' ORDER BY key LIMIT ?1)
+        WHERE n.key IN (SELECT key FROM notice WHERE state = 'queued'
+            ORDER BY updatedAt, key LIMIT ?1)
           OR n.key IN (SELECT key FROM notice WHERE state = 'retrying' AND nextAt <= ?2
             ORDER BY nextAt LIMIT ?1)
-        ORDER BY n.key
+        ORDER BY n.updatedAt, n.key
         """, [limit + busy.count, now.microseconds])
       return try rows.filter { !busy.contains($0["key"]) }.prefix(limit).map { row in
         NoticeWork(
@@ -116,11 +125,15 @@ extension Store {
     }
   }
 
-  /// True while a delivery may go on: it was not taken back, expired or answered meanwhile.
-  package func isUnderWay(delivery key: Int64) throws -> Bool {
+  /// True while a delivery may go on: it was not taken back, answered or begun anew meanwhile, and its
+  /// time to live is not over.
+  package func isUnderWay(_ work: DeliveryWork, now: Timestamp) throws -> Bool {
     try read { database in
       try database.one(
-        "SELECT 1 FROM delivery WHERE key = ? AND state IN ('queued', 'retrying')", [key]) != nil
+        """
+        SELECT 1 FROM delivery WHERE key = ? AND state IN ('queued', 'retrying') AND updatedAt = ?
+          AND (expiresAt IS NULL OR expiresAt > ?)
+        """, [work.key, work.changedAt.microseconds, now.microseconds]) != nil
     }
   }
 
@@ -188,8 +201,10 @@ extension Database {
     var detail: String?
     var cause: String
     switch result {
-    case .interrupted(let progress):
-      try run("UPDATE delivery SET progress = ? WHERE key = ?", [progress, key])
+    case .interrupted(let progress, let changedAt):
+      try run(
+        "UPDATE delivery SET progress = ? WHERE key = ? AND updatedAt = ?",
+        [progress, key, changedAt.microseconds])
       return
     case .published:
       next = .published
@@ -198,7 +213,7 @@ extension Database {
         """
         UPDATE delivery SET state = 'published', attempts = attempts + 1, failures = 0,
           failingFor = 0, failedAt = NULL, nextAt = NULL, lastError = NULL, lastErrorText = NULL, progress = 0,
-          publishedAt = ?, updatedAt = ?1 WHERE key = ?
+          publishedAt = coalesce(publishedAt, ?), updatedAt = ?1 WHERE key = ?
         """, [time.microseconds, key])
     case .retry(let at, let trouble, let code, let reason, let progress):
       next = .retrying

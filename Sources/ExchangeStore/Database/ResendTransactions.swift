@@ -33,15 +33,16 @@ extension Store {
         }
       }
     }
-    let job = try write { database in
-      for key in keys {
-        guard try database.one("SELECT 1 FROM delivery WHERE key = ?", [key]) != nil else {
-          throw StoreError(.notFound, "delivery \(key)")
-        }
-      }
-      return try database.insertJob(keys, reason: reason, at: time, by: actor)
-    }
+    // The lock first: otherwise the daemon could take the job up before this process does.
     return try files.exclusively("resend.lock") {
+      let job = try write { database in
+        for key in keys {
+          guard try database.one("SELECT 1 FROM delivery WHERE key = ?", [key]) != nil else {
+            throw StoreError(.notFound, "delivery \(key)")
+          }
+        }
+        return try database.insertJob(keys, reason: reason, at: time, by: actor)
+      }
       var results: [ResendResult] = []
       while let step = try self.step(job: job, at: time) { results += step }
       return results
@@ -135,7 +136,8 @@ extension Database {
       try run(
         """
         UPDATE delivery SET state = 'queued', progress = 0, failures = 0, failingFor = 0,
-          failedAt = NULL, expiresAt = NULL, warnedAt = NULL, nextAt = NULL, updatedAt = ?
+          failedAt = NULL, publishedAt = NULL, expiresAt = NULL, warnedAt = NULL, nextAt = NULL,
+          updatedAt = ?
         WHERE key = ?
         """, [time.microseconds, key])
       try record(

@@ -102,6 +102,12 @@ extension Database {
     }
   }
 
+  func hasTransfer(_ digest: SHA256Digest, from sender: UnitID, size: Int64) throws -> Bool {
+    try one(
+      "SELECT 1 FROM transfer WHERE sender = ? AND sha256 = ? AND size = ?",
+      [sender.rawValue, digest.bytes, size]) != nil
+  }
+
   func hasBlob(_ digest: SHA256Digest) throws -> Bool {
     try one("SELECT 1 FROM blob WHERE sha256 = ?", [digest.bytes]) != nil
   }

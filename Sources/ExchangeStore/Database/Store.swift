@@ -140,12 +140,6 @@ package final class Store: Sendable {
     }
   }
 
-  package func nodeValue(for key: String) throws -> String? {
-    try read {
-      try String.fetchOne($0, sql: "SELECT value FROM node WHERE key = ?", arguments: [key])
-    }
-  }
-
   /// Moves finished WAL content into the database and shortens the WAL when nobody reads.
   package func checkpoint() throws {
     try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
@@ -154,6 +148,7 @@ package final class Store: Sendable {
   /// Removes leftovers of crashes from the content folders. Run by the daemon at its start. A file
   /// that a document names may be one that a person has put back: it stays and is looked at.
   package func sweepContent() throws {
+    try loseTransfersWithoutBytes()
     try files.removing {
       let transfers = try read {
         try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")

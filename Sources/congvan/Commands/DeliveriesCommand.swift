@@ -30,7 +30,10 @@ struct DeliveryOptions: ParsableArguments {
         try assembly.store().find(document, preferring: "outgoing").summary.id
       ]
     }
-    if failed { filter.states = OutgoingState.allCases.filter(\.isFailed) }
+    if failed {
+      filter.states = OutgoingState.allCases.filter(\.isFailed)
+      filter.isInForce = true
+    }
     filter.since = try since.map { try Moment.parse($0, field: "since", now: now) }
     filter.until = try until.map { try Moment.parse($0, field: "until", now: now, endOfDay: true) }
     if let since = filter.since, let until = filter.until, until <= since {
