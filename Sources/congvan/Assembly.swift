@@ -36,12 +36,13 @@ struct Assembly {
     return try SigningKey.load(key: key, certificate: certificate, passphrase: passphrase)
   }
 
-  func trust() throws -> TrustStore {
+  /// `revocationLists` instead of those of the configuration.
+  func trust(revocationLists: String? = nil) throws -> TrustStore {
     guard let anchors = settings.path("trust.anchorsFile") else {
       throw ConfigError(.missingKey, "trust.anchorsFile: is empty")
     }
     return try TrustStore.load(
-      anchors: anchors, revocationLists: settings.path("trust.crlFile"))
+      anchors: anchors, revocationLists: revocationLists ?? settings.path("trust.crlFile"))
   }
 
   func verifier(_ directory: any DirectorySource) throws -> CMSVerifier {

@@ -39,6 +39,34 @@ import Testing
     #expect(sink.state.value.messages.isEmpty)
   }
 
+  /// A message that the library cannot read comes first again for ever, unless it is acknowledged. Once
+  /// may be an accident of the line.
+  @Test func aHeaderThatCannotBeReadIsPassedOverTheSecondTime() async throws {
+    let peer = try ScriptedPeer(
+      sending: Peer.deliver + Peer.header(properties: Peer.endlessFlags(userID: "A")))
+    defer { peer.close() }
+    let sink = RecordingSink()
+    let consumer = RunningLoop.consume(settings(try #require(UnitID("A")), peer), into: sink)
+    let stored = try await sink.stored(1)
+    _ = try #require(await peer.acks.wait { $0 == [1] })
+    #expect(peer.logins.value == 2)
+    #expect(stored.messages.map(\.isReadable) == [false])
+    #expect(stored.messages.map(\.assertedSender) == [nil])
+    await consumer.end()
+  }
+
+  /// As deep as a frame has room for: whatever the library makes of it, nothing ends and nothing waits.
+  @Test func tablesInTablesAreNoEndlessStack() async throws {
+    let peer = try ScriptedPeer(
+      sending: Peer.deliver + Peer.header(properties: Peer.nestedHeaders(depth: 18_000)))
+    defer { peer.close() }
+    let sink = RecordingSink()
+    let consumer = RunningLoop.consume(settings(try #require(UnitID("A")), peer), into: sink)
+    _ = try await sink.stored(1)
+    _ = try #require(await peer.acks.wait { $0.first == 1 })
+    await consumer.end()
+  }
+
   static let toPublisher: [[UInt8]] = [
     Peer.deliver + Peer.header(size: 0),
     Peer.method(60, 50, [0, 200, 1, 65]) + Peer.frame(8, channel: 1, [1]) + Peer.deliver,

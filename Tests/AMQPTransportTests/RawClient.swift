@@ -80,6 +80,17 @@ final class RawClient {
     try awaitConfirm()
   }
 
+  /// Publishes an empty message with property bytes that no library would write.
+  func publish(to exchange: String, routingKey: String, properties: [UInt8]) throws {
+    func short(_ text: String) -> [UInt8] { [UInt8(text.utf8.count)] + Array(text.utf8) }
+    let bytes =
+      ScriptedPeer.method(60, 40, [0, 0] + short(exchange) + short(routingKey) + [0])
+      + ScriptedPeer.header(properties: properties)
+    let sent = send(amqp_get_sockfd(state), bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    guard sent == bytes.count else { throw Failed(status: 0) }
+    try awaitConfirm()
+  }
+
   /// A quorum queue that is still electing its leader drops what a publisher without confirms sends
   /// and then leaves.
   private func awaitConfirm() throws {

@@ -132,12 +132,15 @@ import Testing
     try store(pieces: parts)
     #expect(try assemble() == [false])
     let digest = TestStore.hash(Self.large(1))
-    #expect(try test.store.missing([digest], from: TestStore.beta).spoiled == [digest])
-    #expect(try test.store.missing([digest], from: TestStore.gamma).spoiled == [])
+    let file = Attachment(
+      name: "a.pdf", mediaType: "application/pdf", size: Int64(Self.large(1).count),
+      sha256: digest)
+    #expect(try test.store.missing([file], from: TestStore.beta).spoiled == [digest])
+    #expect(try test.store.missing([file], from: TestStore.gamma).spoiled == [])
     #expect(try test.count("transfer") == 0)
     // It comes again: until it is hashed nobody knows, and then it is good.
     try store(pieces: self.parts(Self.large(1)))
-    #expect(try test.store.missing([digest], from: TestStore.beta).spoiled == [])
+    #expect(try test.store.missing([file], from: TestStore.beta).spoiled == [])
     #expect(try assemble() == [true])
     #expect(try test.count("spoiled") == 0)
   }

@@ -9,6 +9,8 @@ package final class ScriptedPeer: Sendable {
   package let port: Int
   /// Logins so far.
   package let logins = Watched(0)
+  /// Tags of `basic.ack` so far.
+  package let acks = Watched<[UInt64]>([])
   private let listener: Int32
   private let bytes: [UInt8]
 
@@ -65,6 +67,24 @@ package final class ScriptedPeer: Sendable {
   package static let deliver = method(
     60, 60, [1, 99] + big(UInt64(1)) + [0, 1, 101, 1, 107])
 
+  /// A content header of class `basic` with these property bytes, flags first.
+  package static func header(properties: [UInt8], size: UInt64 = 0) -> [UInt8] {
+    frame(2, channel: 1, big(UInt16(60)) + big(UInt16(0)) + big(size) + properties)
+  }
+
+  /// A flag word that says that another one follows, which never does: RabbitMQ reads over it, and
+  /// rabbitmq-c does not. `userID` follows as the only property.
+  package static func endlessFlags(userID: String) -> [UInt8] {
+    [0, 0x11, UInt8(userID.utf8.count)] + Array(userID.utf8)
+  }
+
+  /// Headers with one table in another, `depth` deep.
+  package static func nestedHeaders(depth: Int) -> [UInt8] {
+    var table: [UInt8] = []
+    for _ in 0..<depth { table = [1, 97, 0x46] + big(UInt32(table.count)) + table }
+    return [0x20, 0] + big(UInt32(table.count)) + table
+  }
+
   /// A content header of class `basic` without properties.
   package static func header(size: UInt64, classID: UInt16 = 60) -> [UInt8] {
     frame(2, channel: 1, big(classID) + big(UInt16(0)) + big(size) + big(UInt16(0)))
@@ -80,7 +100,11 @@ package final class ScriptedPeer: Sendable {
       let size = head[3..<7].reduce(0) { $0 << 8 | Int($1) }
       guard let payload = read(client, size + 1) else { return }
       guard head[0] == 1, size >= 4 else { continue }
-      answer(client, (UInt16(payload[0]) << 8 | UInt16(payload[1]), UInt16(payload[3])))
+      let method = (UInt16(payload[0]) << 8 | UInt16(payload[1]), UInt16(payload[3]))
+      if method == (60, 80), size >= 12 {
+        acks.update { $0.append(payload[4..<12].reduce(0) { $0 << 8 | UInt64($1) }) }
+      }
+      answer(client, method)
     }
   }
 

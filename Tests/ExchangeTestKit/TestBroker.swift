@@ -59,7 +59,9 @@ package final class TestBroker: Sendable {
   }
 
   /// Provisions `count` units with random ids. `limit` bounds their queues' length.
-  package func units(_ count: Int, limit: Int? = nil) throws -> [Unit] {
+  package func units(_ count: Int, limit: Int? = nil, queueType: String = "quorum") throws
+    -> [Unit]
+  {
     var random = SystemRandomNumberGenerator()
     let units = try (0..<count).map { _ in
       let number = UInt64.random(in: 0...UInt64.max, using: &random)
@@ -67,8 +69,10 @@ package final class TestBroker: Sendable {
       return Unit(id: id, password: "p" + String(number % 99_991))
     }
     let file = "\(folder)/definitions-\(units.first?.id.rawValue ?? "").json"
-    try JSONSerialization.data(withJSONObject: TestTopology.definitions(units, limit: limit))
-      .write(to: URL(fileURLWithPath: file))
+    try JSONSerialization.data(
+      withJSONObject: TestTopology.definitions(units, limit: limit, queueType: queueType)
+    )
+    .write(to: URL(fileURLWithPath: file))
     try Command.run([script, "import", "\(folder)/broker", file])
     return units
   }

@@ -2,7 +2,9 @@ import ExchangeCore
 
 /// The broker objects of units as a definitions document, as provisioning makes them.
 enum TestTopology {
-  static func definitions(_ units: [TestBroker.Unit], limit: Int?) -> [String: Any] {
+  static func definitions(_ units: [TestBroker.Unit], limit: Int?, queueType: String)
+    -> [String: Any]
+  {
     var exchanges: [Any] = [exchange(Topology.hub)]
     var queues: [Any] = []
     var bindings: [Any] = []
@@ -13,7 +15,7 @@ enum TestTopology {
       for lane in Lane.allCases {
         let queue = Topology.queue(lane, of: unit.id)
         var arguments: [String: Any] = [
-          "x-queue-type": "quorum", "x-overflow": "reject-publish",
+          "x-queue-type": queueType, "x-overflow": "reject-publish",
         ]
         if let limit { arguments["x-max-length"] = limit }
         queues.append(

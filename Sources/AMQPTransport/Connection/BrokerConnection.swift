@@ -122,6 +122,11 @@ struct BrokerConnection: ~Copyable {
       var noWait = timeval()
       let status = call { amqp_simple_wait_frame_noblock($0, &frame, &noWait) }
       if status == AMQP_STATUS_TIMEOUT.rawValue { return nil }
+      // RabbitMQ passes header bytes on that this library refuses (a property flag word that says
+      // that another one follows, very deep tables).
+      if status == AMQP_STATUS_BAD_AMQP_DATA.rawValue, let delivery = interpreter.awaitedDelivery {
+        return .unreadable(tag: delivery.tag, redelivered: delivery.redelivered)
+      }
       try check(status: status, doing: "reading")
       // Without this the library keeps every frame it ever read (#341, #211). Not the unconditional
       // form, which aborts the process in the middle of a frame.
@@ -135,6 +140,9 @@ struct BrokerConnection: ~Copyable {
   /// Says goodbye and waits up to `limit` for the answer, dropping what else arrives. Not
   /// `amqp_connection_close`, which would keep all of that in memory (its RPC queues foreign
   /// frames) and, on a dead line, wait for the whole RPC timeout (#380).
+  ///
+  /// A line on which the library can read no more is emptied all the same: closing a socket with
+  /// unread bytes resets it, and what was written last (an acknowledgement) might not arrive.
   consuming func close(within limit: Duration) {
     var close = amqp_connection_close_t()
     close.reply_code = 200
@@ -146,12 +154,24 @@ struct BrokerConnection: ~Copyable {
     while Monotonic.now < deadline {
       var frame = amqp_frame_t()
       var left = Duration.nanoseconds(Int64(deadline - min(deadline, Monotonic.now))).timeValue
-      guard amqp_simple_wait_frame_noblock(state, &frame, &left) == 0 else { return }
+      guard amqp_simple_wait_frame_noblock(state, &frame, &left) == 0 else {
+        return drain(until: deadline)
+      }
       let isAnswer =
         Int32(frame.frame_type) == AMQP_FRAME_METHOD && frame.channel == 0
         && frame.payload.method.id == AMQP_CONNECTION_CLOSE_OK_METHOD
       amqp_maybe_release_buffers(state)
       if isAnswer { return }
+    }
+  }
+
+  private borrowing func drain(until deadline: UInt64) {
+    var bytes = [UInt8](repeating: 0, count: 65_536)
+    while Monotonic.now < deadline {
+      let left = Int32(clamping: (deadline - min(deadline, Monotonic.now)) / 1_000_000 + 1)
+      var waiting = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+      guard poll(&waiting, 1, left) > 0, recv(socket, &bytes, bytes.count, Int32(MSG_DONTWAIT)) > 0
+      else { return }
     }
   }
 

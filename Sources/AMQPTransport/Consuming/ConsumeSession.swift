@@ -21,6 +21,9 @@ struct ConsumeSession: LinkSession {
   private var batch: [InboundMessage] = []
   private var bytes = 0
   private var lastTag: UInt64 = 0
+  /// True when the last connection ended at a message that could not be read. When the next one does
+  /// too, it is the message, which comes first again, and no accident of the line.
+  private var hasMetUnreadable = false
   /// When the batch must be stored (`Monotonic`); nil while it is empty.
   private var dueAt: UInt64?
   /// When the queue counts as quiet; nil once that has been said.
@@ -45,7 +48,7 @@ struct ConsumeSession: LinkSession {
     quietAt = Monotonic.after(settings.quietTime)
     while !stop.isRequested {
       let event = try connection.nextEvent(until: min(dueAt ?? .max, quietAt ?? .max))
-      try handle(event)
+      try handle(event, on: connection)
       if isBatchDue { try storeAndAcknowledge(connection) }
       sayWhenQuiet(connection)
     }
@@ -54,7 +57,9 @@ struct ConsumeSession: LinkSession {
 
   mutating func finish() { discard() }
 
-  private mutating func handle(_ event: BrokerEvent) throws {
+  private mutating func handle(_ event: BrokerEvent, on connection: borrowing BrokerConnection)
+    throws
+  {
     switch event {
     case .delivery(let tag, let redelivered, let exchange, let content):
       batch.append(
@@ -65,6 +70,8 @@ struct ConsumeSession: LinkSession {
       bytes += content.body?.count ?? 0
       lastTag = tag
       if dueAt == nil { dueAt = Monotonic.after(Self.linger) }
+    case .unreadable(let tag, let redelivered):
+      throw try passOver(tag, redelivered: redelivered, on: connection)
     case .woken, .idle: break
     // A consumer's connection never publishes, so an alarm does not stop it.
     case .blocked, .unblocked: break
@@ -79,6 +86,28 @@ struct ConsumeSession: LinkSession {
     case .ack, .nack, .returned:
       throw AMQPError(.protocol, "the broker sent a confirm to a consumer")
     }
+  }
+
+  /// What came before is stored; a message that cannot be read a second time is stored as unreadable
+  /// and acknowledged, because the broker would bring it first for ever. Returns why the connection
+  /// ends.
+  private mutating func passOver(
+    _ tag: UInt64, redelivered: Bool, on connection: borrowing BrokerConnection
+  ) throws -> LinkEnd {
+    try storeAndAcknowledge(connection)
+    if hasMetUnreadable {
+      batch = [.unreadable(lane, redelivered: redelivered)]
+      lastTag = tag
+      try storeAndAcknowledge(connection)
+    }
+    hasMetUnreadable.toggle()
+    return LinkEnd(
+      AMQPError(
+        .protocol,
+        hasMetUnreadable
+          ? "the header of a message cannot be read"
+          : "the header of a message cannot be read: it is in quarantine without its content"),
+      parting: .goodbye)
   }
 
   /// With as many unacknowledged messages as the prefetch allows, no more can come.

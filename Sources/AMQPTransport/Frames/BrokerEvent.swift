@@ -3,6 +3,9 @@ import Foundation
 /// One thing that the broker said, already copied out of the library's memory.
 enum BrokerEvent {
   case delivery(tag: UInt64, redelivered: Bool, exchange: String, content: Content)
+  /// A delivery whose header the library cannot decode. Nothing more can be read on this connection;
+  /// writing still works.
+  case unreadable(tag: UInt64, redelivered: Bool)
   case ack(tag: UInt64, multiple: Bool)
   case nack(tag: UInt64, multiple: Bool)
   case returned(code: Int, text: String, routingKey: String, properties: MessageProperties)

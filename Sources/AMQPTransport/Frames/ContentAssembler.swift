@@ -27,6 +27,12 @@ struct ContentAssembler {
     if case .method = expecting { false } else { true }
   }
 
+  /// The delivery whose header comes next, if that is so.
+  var awaitedDelivery: (tag: UInt64, redelivered: Bool)? {
+    guard case .header(.delivery(let tag, let redelivered, _)) = expecting else { return nil }
+    return (tag, redelivered)
+  }
+
   /// Takes `basic.deliver`, the beginning of a delivery; `method` is only borrowed.
   mutating func begin(_ method: amqp_basic_deliver_t) throws(AMQPError) {
     try expectMethod()

@@ -11,6 +11,9 @@ struct FrameInterpreter {
   /// True while a message is half received.
   var isMidContent: Bool { assembler.isMidContent }
 
+  /// The delivery whose header must be the next frame, if any.
+  var awaitedDelivery: (tag: UInt64, redelivered: Bool)? { assembler.awaitedDelivery }
+
   /// The event that `frame` is or completes; nil when more frames are needed.
   mutating func event(of frame: amqp_frame_t) throws(AMQPError) -> BrokerEvent? {
     guard frame.channel == 0 || frame.channel == Self.channel else {

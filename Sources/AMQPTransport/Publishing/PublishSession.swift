@@ -219,7 +219,7 @@ struct PublishSession: LinkSession {
     case .idle: break
     case .channelClosed(let reason): throw LinkEnd.channelClosed(reason, doing: "publishing")
     case .connectionClosed(let reason): throw LinkEnd.connectionClosed(reason)
-    case .delivery, .consumerCancelled:
+    case .delivery, .unreadable, .consumerCancelled:
       throw AMQPError(.protocol, "the broker sent a delivery to a publisher")
     }
   }

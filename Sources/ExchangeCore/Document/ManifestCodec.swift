@@ -17,11 +17,18 @@ package enum ManifestCodec {
     return manifest
   }
 
-  /// True when the text declares a secrecy mark, whatever else may be wrong with it.
+  /// True when the text declares a secrecy mark, whatever else may be wrong with it: also one that is
+  /// no text, or that stands there twice.
   package static func declaresSecrecy(_ bytes: Data) -> Bool {
-    struct Marked: Decodable { var secrecyMark: String }
+    struct Marked: Decodable { var secrecyMark: WireJSON.SecrecyMark? }
+    let name = Data(#""secrecyMark""#.utf8)
+    if let first = bytes.range(of: name),
+      bytes[first.upperBound...].range(of: name) != nil
+    {
+      return true
+    }
     let marked = try? WireJSON.decode(Marked.self, from: bytes)
-    return marked.map { $0.secrecyMark != "Thường" } ?? false
+    return marked?.secrecyMark?.isDeclared ?? false
   }
 
   /// The digests that a manifest names, however many other rules it breaks: what has to go when

@@ -25,7 +25,7 @@ package struct ReferenceNumber: Hashable, Sendable, CustomStringConvertible {
     else {
       throw DocumentError(
         .referenceNumber,
-        "number: “\(codeNumber)” must begin with a digit and have digits and a–z only")
+        "number: “\(codeNumber.prefix(40))” must begin with a digit and have digits and a–z only")
     }
     guard codeNumber.count <= Self.maximumNumberLength else {
       throw DocumentError(.referenceNumber, "number: longer than 11 characters")

@@ -19,6 +19,15 @@ package enum WireJSON {
     }
   }
 
+  /// Whatever stands where a secrecy mark belongs.
+  struct SecrecyMark: Decodable {
+    let isDeclared: Bool
+
+    init(from decoder: any Decoder) {
+      isDeclared = (try? decoder.singleValueContainer().decode(String.self)) != "Thường"
+    }
+  }
+
   /// Checks what must be known before anything else is read: that the text has one reading, its
   /// `kind` and `version` (a newer version is told apart from a broken one), and that no secrecy
   /// mark is declared, whatever else may be wrong (Điều 5).
@@ -26,14 +35,14 @@ package enum WireJSON {
     struct Header: Decodable {
       var kind: String
       var version: Int
-      var secrecyMark: String?
+      var secrecyMark: SecrecyMark?
     }
     try JSONShape.check(bytes)
     let header = try decode(Header.self, from: bytes)
     guard header.kind == kind else {
       throw DocumentError(.malformed, "kind: is “\(header.kind.prefix(40))”, expected “\(kind)”")
     }
-    if let mark = header.secrecyMark, mark != "Thường" {
+    if header.secrecyMark?.isDeclared == true {
       throw DocumentError(.secrecy, "secrecyMark: declared")
     }
     guard header.version == 1 else {

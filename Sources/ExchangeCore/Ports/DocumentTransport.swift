@@ -65,6 +65,18 @@ package struct InboundMessage: Sendable {
   /// The body, or nil when it was longer than the limit: then only `bodySize` is known.
   package let body: Data?
   package let bodySize: UInt64
+  /// False for a message whose header the AMQP library cannot decode although the broker takes and
+  /// gives it: nothing about it is known, and it is stored as such so that it blocks nobody.
+  package var isReadable = true
+
+  /// A message of which nothing can be read.
+  package static func unreadable(_ lane: Lane, redelivered: Bool) -> InboundMessage {
+    var message = InboundMessage(
+      assertedSender: nil, lane: lane, redelivered: redelivered,
+      envelope: Envelope(type: "", messageID: ""), body: nil, bodySize: 0)
+    message.isReadable = false
+    return message
+  }
 
   package init(
     assertedSender: UnitID?, lane: Lane, redelivered: Bool, envelope: Envelope, body: Data?,

@@ -81,6 +81,9 @@ package final class Intake: DeliverySink {
   }
 
   private func sort(_ message: InboundMessage) throws -> Sorted {
+    guard message.isReadable else {
+      return .message(received(message, .messageKind, "its AMQP header cannot be read"))
+    }
     guard let sender = message.assertedSender else {
       return .message(
         received(message, .senderMismatch, "the broker does not vouch for the sender"))

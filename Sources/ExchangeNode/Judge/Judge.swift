@@ -2,6 +2,7 @@ import ExchangeCore
 import ExchangeStore
 import Foundation
 package import Logging
+import Synchronization
 
 /// Decides about stored messages: what is believed, what is refused and why. Runs on one thread;
 /// every batch is one commit.
@@ -10,6 +11,11 @@ package final class Judge: Sendable {
   private let limits: IntakeLimits
   private let log: Logger
   private static let batch = 32
+  /// Messages that could not be judged (a key that cannot sign), with the time from which they are
+  /// looked at again: they stay where they are and are not in the way of others meanwhile.
+  private let aside = Mutex<[Int64: Timestamp]>([:])
+  private static let asideTime = Duration.seconds(60)
+  private static let asideLimit = 10_000
 
   package init(context: NodeContext, limits: IntakeLimits, log: Logger) {
     self.context = context
@@ -20,7 +26,13 @@ package final class Judge: Sendable {
   /// Judges up to one batch. `ripe` also looks at documents whose attachments were missing.
   /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
-    let fresh = try context.store.unjudged(limit: Self.batch, now: context.clock.now)
+    let now = context.clock.now
+    let aside = aside.withLock { aside in
+      // Also when the clock was set back.
+      aside = aside.filter { now < $0.value && $0.value <= now.advanced(by: Self.asideTime) }
+      return Set(aside.keys)
+    }
+    let fresh = try context.store.unjudged(limit: Self.batch, now: now, aside: aside)
     // Documents first: a take-back in the same batch is about one of them.
     let documents = fresh.filter { $0.type == MessageKind.document.rawValue }
     let others = fresh.filter { $0.type != MessageKind.document.rawValue }
@@ -44,16 +56,20 @@ package final class Judge: Sendable {
   private func judge(_ rows: [UnjudgedMessage]) throws -> Int {
     guard !rows.isEmpty else { return 0 }
     var judged: [(row: UnjudgedMessage, judgement: Judgement)] = []
+    var failure: (any Error)?
+    let again = context.clock.now.advanced(by: Self.asideTime)
     for row in rows {
       do {
         judged.append((row, try judge(row)))
       } catch {
-        // One message that cannot be judged (an unreadable file, a key that cannot sign) stays as it
-        // is and does not keep the others from being judged.
-        log.error(
-          "a message cannot be judged",
-          metadata: ["message": "\(row.messageID)", "error": "\(error)"])
+        failure = error
+        aside.withLock { if $0.count < Self.asideLimit { $0[row.key] = again } }
       }
+    }
+    if let failure {
+      log.error(
+        "messages cannot be judged and wait",
+        metadata: ["count": "\(rows.count - judged.count)", "error": "\(failure)"])
     }
     try context.store.apply(
       judged.map(\.judgement), at: context.clock.now, quarantineBytes: limits.quarantineBytes)
@@ -157,7 +173,7 @@ package final class Judge: Sendable {
       try checkVersion(message)
       manifest = try ManifestCodec.decode(content)
     } catch let error as DocumentError {
-      let isSecret = error.kind == .secrecy
+      let isSecret = error.kind == .secrecy || ManifestCodec.declaresSecrecy(content)
       return try refuse(
         outcome(of: error), isSecret ? "a secrecy mark is declared" : error.reason,
         content: content, discard: isSecret ? ManifestCodec.namedDigests(content) : [])
@@ -175,8 +191,13 @@ package final class Judge: Sendable {
       }
       if known.received != message.key { return (.duplicate(of: known.received), evidence) }
     }
-    let digests = manifest.attachments.map(\.sha256)
-    let (missing, spoiled, isArrived) = try context.store.missing(digests, from: sender)
+    let (missing, spoiled, isArrived, wrongSize) = try context.store.missing(
+      manifest.attachments, from: sender)
+    if let (attachment, size) = wrongSize {
+      return try refuse(
+        .rule, "attachments: “\(attachment.name)” has \(size) bytes, not \(attachment.size)",
+        content: content)
+    }
     if let altered = manifest.attachments.first(where: { spoiled.contains($0.sha256) }) {
       return try refuse(
         .attachmentAltered, "“\(altered.name)” does not have its digest", content: content)
@@ -273,7 +294,7 @@ package final class Judge: Sendable {
         "sender": "\(message.sender)", "message": "\(message.messageID)", "detail": "\(detail)",
         "judgedAt": "\(time.shown)",
       ])
-    return (.postpone(until: time), nil)
+    return (.postpone(until: time, detail: detail), nil)
   }
 
   func checkVersion(_ message: UnjudgedMessage) throws(DocumentError) {

@@ -75,9 +75,10 @@ extension Judge {
 
   /// True for this unit's identifier and its aliases.
   private func isThisUnit(_ id: UnitID) -> Bool {
-    id == context.unit.organId
-      || context.directory.current.unit(id)?.id
-        == context.directory.current.unit(context.unit.organId)?.id
+    guard id != context.unit.organId else { return true }
+    let directory = context.directory.current
+    guard let own = directory.unit(context.unit.organId) else { return false }
+    return directory.unit(id)?.id == own.id
   }
 
   private func quarantine(_ outcome: OutcomeCode, _ detail: String) -> Decided {
@@ -106,8 +107,8 @@ extension Judge {
     } catch let error as DocumentError {
       return quarantine(outcome(of: error), error.reason)
     }
-    let directory = context.directory.current
-    guard directory.unit(organ(statement))?.id == directory.unit(sender)?.id else {
+    // Aliases are for people: what is compared later is the identifier itself.
+    guard organ(statement) == sender else {
       return quarantine(
         .senderMismatch, "from: “\(organ(statement))”, but “\(sender)” sent it")
     }

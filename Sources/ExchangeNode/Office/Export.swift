@@ -34,11 +34,7 @@ package struct ExportFolder: Sendable {
           attributes: [.posixPermissions: 0o700])
       }
       try create(signed, at: "\(folder)/\(manifestName)")
-      if case .valid(let json, _) = context.verifier.verify(
-        signed, from: document.sender, arrivedAt: context.clock.now)
-      {
-        try create(json, at: "\(folder)/manifest.json")
-      }
+      try create(content(of: signed, document, context), at: "\(folder)/manifest.json")
       for attachment in document.attachments {
         try copy(attachment, from: context, to: "\(folder)/files/\(attachment.name)")
       }
@@ -50,6 +46,25 @@ package struct ExportFolder: Sendable {
       throw NodeError(.exportFailed, "\(folder): \(error.localizedDescription)")
     }
     return ExportFolder(path: folder)
+  }
+
+  /// The manifest as it was believed when it came, whatever has become of its certificate since.
+  private static func content(
+    of signed: Data, _ document: DocumentSummary, _ context: NodeContext
+  ) throws -> Data {
+    let verdict = context.verifier.verify(
+      signed, from: document.sender, arrivedAt: document.createdAt)
+    let content: Data? =
+      switch verdict {
+      case .valid(let content, _), .early(_, _, let content): content
+      case .invalid(_, _, let content): content
+      }
+    guard let content,
+      try context.hashing.sha256(content) == context.store.manifestDigest(document: document.key)
+    else {
+      throw StoreError(.contentDamaged, "manifest of \(document.id): is not what was stored")
+    }
+    return content
   }
 
   /// Names were checked when the document was accepted (`AttachmentRules.check`): no separator, no

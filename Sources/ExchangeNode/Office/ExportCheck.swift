@@ -1,6 +1,10 @@
 package import ExchangeCore
 package import Foundation
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 extension ExportFolder {
   /// What an offline check found.
   package struct Report: Sendable {
@@ -26,6 +30,9 @@ extension ExportFolder {
     /// Nil when nothing can be read from the file.
     package var statement: StatusStatement?
     package var signers: [SignerIdentity] = []
+    /// True for a refusal (02) of another copy than this one: one that was altered on the way, for
+    /// example. It says nothing against this one.
+    package var refusesOtherCopy = false
     /// What is wrong, or nil: the signature holds, and it is about this very manifest.
     package var problem: String?
   }
@@ -42,7 +49,7 @@ extension ExportFolder {
     let file = isFolder.boolValue ? "\(path)/\(manifestName)" : path
     let parent = (file as NSString).deletingLastPathComponent
     let folder = parent.isEmpty ? "." : parent
-    guard let signed = FileManager.default.contents(atPath: file) else {
+    guard let signed = message(at: file) else {
       throw DocumentError(.attachmentUnreadable, "file “\(file)”: cannot be read")
     }
     switch open(signed) {
@@ -66,6 +73,20 @@ extension ExportFolder {
     }
   }
 
+  /// The bytes of a regular file, through links too, that is no longer than a message. A pipe would
+  /// block.
+  private static func message(at path: String) -> Data? {
+    guard size(at: path).map({ $0 <= WireLimits.bodyBytes }) == true else { return nil }
+    return FileManager.default.contents(atPath: path)
+  }
+
+  /// Nil when it is no regular file.
+  private static func size(at path: String) -> Int64? {
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    return Int64(status.st_size)
+  }
+
   /// Names of the signed files in `folder`, none when there is no such folder: a document may have
   /// no status yet.
   private static func signedFiles(in folder: String) throws -> [String] {
@@ -83,13 +104,7 @@ extension ExportFolder {
     open: (Data) -> Verdict
   ) -> SignedFile {
     var result = SignedFile(file: name)
-    let path = "\(folder)/\(name)"
-    // A pipe would block, and a status is never large.
-    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-    guard attributes?[.type] as? FileAttributeType == .typeRegular,
-      let size = attributes?[.size] as? Int, size <= WireLimits.bodyBytes,
-      let signed = FileManager.default.contents(atPath: path)
-    else {
+    guard let signed = message(at: "\(folder)/\(name)") else {
       result.problem = "cannot be read"
       return result
     }
@@ -105,6 +120,8 @@ extension ExportFolder {
         result.statement = statement
         if statement.documentID != manifest.documentID {
           result.problem = "is about another document: \(statement.documentID)"
+        } else if statement.manifestDigest != digest, statement.code == .refused {
+          result.refusesOtherCopy = true
         } else if statement.manifestDigest != digest {
           result.problem = "is about another manifest of this document: manifestSha256 differs"
         }
@@ -118,7 +135,8 @@ extension ExportFolder {
   private static func problem(
     _ attachment: Attachment, at folder: String, hashing: some ContentHashing
   ) -> String? {
-    guard let handle = FileHandle(forReadingAtPath: "\(folder)/\(attachment.name)") else {
+    let path = "\(folder)/\(attachment.name)"
+    guard size(at: path) != nil, let handle = FileHandle(forReadingAtPath: path) else {
       return "is missing"
     }
     defer { try? handle.close() }

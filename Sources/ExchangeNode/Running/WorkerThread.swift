@@ -49,6 +49,9 @@ struct ThreadsService: Service {
     try await withCheckedThrowingContinuation { continuation in
       let thread = Thread { continuation.resume(with: Result { try body() }) }
       thread.name = name
+      // rabbitmq-c 0.11 decodes nested header tables by recursion without a limit: a frame of 128 KiB
+      // takes almost 3 MiB. The default depends on `ulimit -s`.
+      thread.stackSize = 16 << 20
       thread.start()
     }
   }

@@ -44,7 +44,8 @@ extension Store {
 
 private let isNamedByNone = """
   NOT EXISTS (SELECT 1 FROM attachment a JOIN document ON document.key = a.document
-    WHERE a.sha256 = transfer.sha256 AND document.sender = transfer.sender)
+    WHERE a.sha256 = transfer.sha256 AND a.size = transfer.size
+      AND document.sender = transfer.sender)
   """
 
 extension Database {

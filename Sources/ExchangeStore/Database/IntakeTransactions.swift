@@ -62,7 +62,7 @@ extension Store {
             WHERE sender = ?4 AND isUnnamed = 1) <= ?1
           OR coalesce(max(sha256 = ?2 AND size = ?3), 0) OR EXISTS (SELECT 1 FROM attachment a
             JOIN document ON document.key = a.document
-            WHERE a.sha256 = ?2 AND document.sender = ?4) AS fits
+            WHERE a.sha256 = ?2 AND a.size = ?3 AND document.sender = ?4) AS fits
         FROM transfer WHERE sender = ?4
         """, [limit, piece.sha256.bytes, piece.size, sender.rawValue])
       return held?["fits"] ?? true
@@ -252,7 +252,9 @@ extension Database {
       try requeueStatuses(ofReceived: key, at: time)
     case .accepted, .quarantined:
       guard message.fault == nil else { return }
-      try judgeAnew(key, from: before, document: known["document"], body: message.body, at: time)
+      try judgeAnew(
+        key, from: before, document: known["document"], body: message.body,
+        header: before == .quarantined ? (message.type, message.version) : nil, at: time)
     case .received, .verified, .incomplete, .discarded: break
     }
   }

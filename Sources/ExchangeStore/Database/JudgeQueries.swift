@@ -38,15 +38,22 @@ package struct NamedDelivery: Sendable {
 
 extension Store {
   /// The express lane first: statuses and urgent documents do not wait for a backlog. A quarter is
-  /// kept for the ordinary lane, so that no amount of urgent messages starves it.
-  package func unjudged(limit: Int, now: Timestamp) throws -> [UnjudgedMessage] {
+  /// kept for the ordinary lane, so that no amount of urgent messages starves it. `aside` are keys that
+  /// are not looked at.
+  package func unjudged(limit: Int, now: Timestamp, aside: Set<Int64> = []) throws
+    -> [UnjudgedMessage]
+  {
+    let keys = "[" + aside.map(String.init).joined(separator: ",") + "]"
+    let isLookedAt = "received.key NOT IN (SELECT value FROM json_each(?))"
     func waiting(_ lane: Lane) throws -> [UnjudgedMessage] {
       let due = try messages(
-        where: "received.state = 'received' AND received.lane = ? AND notBefore <= ?",
-        [lane.rawValue, now.microseconds], by: "notBefore", limit: limit)
+        where:
+          "received.state = 'received' AND received.lane = ? AND notBefore <= ? AND \(isLookedAt)",
+        [lane.rawValue, now.microseconds, keys], by: "notBefore", limit: limit)
       let fresh = try messages(
-        where: "received.state = 'received' AND received.lane = ? AND notBefore IS NULL",
-        [lane.rawValue], limit: limit - due.count)
+        where:
+          "received.state = 'received' AND received.lane = ? AND notBefore IS NULL AND \(isLookedAt)",
+        [lane.rawValue, keys], limit: limit - due.count)
       return due + fresh
     }
     let ordinary = try waiting(.ordinary)
@@ -64,6 +71,7 @@ extension Store {
             AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256))
           OR EXISTS (SELECT 1 FROM attachment a CROSS JOIN spoiled s ON s.sha256 = a.sha256
             WHERE a.document = received.document AND s.sender = received.sender
+              AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
               AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
                 AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
         """, [last], by: "received.key", limit: limit)
@@ -125,14 +133,25 @@ extension Store {
     }
   }
 
-  /// Of `digests`: those that are not here, those that came spoiled from `sender` and have not come
-  /// again since, and whether all pieces of the missing ones are here and only have to be put
-  /// together.
-  package func missing(_ digests: [SHA256Digest], from sender: UnitID) throws
-    -> (missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool)
-  {
+  /// Of `attachments`: those that are not here, those that came spoiled from `sender` and have not come
+  /// again since, whether all pieces of the missing ones are here and only have to be put together,
+  /// and the first whose content is here with another size.
+  package func missing(_ attachments: [Attachment], from sender: UnitID) throws -> (
+    missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool,
+    wrongSize: (attachment: Attachment, size: Int64)?
+  ) {
     try read { database in
-      let missing = try digests.filter { try !database.hasBlob($0) }
+      var missing: [SHA256Digest] = []
+      var wrongSize: (Attachment, Int64)?
+      for attachment in attachments {
+        let row = try database.one(
+          "SELECT size FROM blob WHERE sha256 = ?", [attachment.sha256.bytes])
+        if let size: Int64 = row?["size"] {
+          if size != attachment.size { wrongSize = wrongSize ?? (attachment, size) }
+        } else {
+          missing.append(attachment.sha256)
+        }
+      }
       let spoiled = try missing.filter { digest in
         try database.one(
           """
@@ -146,7 +165,7 @@ extension Store {
           "SELECT 1 FROM transfer WHERE sender = ? AND sha256 = ? AND pieces * ? >= size",
           [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
       }
-      return (missing, spoiled, isArrived)
+      return (missing, spoiled, isArrived, wrongSize)
     }
   }
 }

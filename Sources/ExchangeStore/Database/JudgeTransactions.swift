@@ -21,7 +21,7 @@ package struct Judgement: Sendable {
     /// Believed; attachments are missing, or (`isArrived`) here and being put together.
     case wait(Manifest, SHA256Digest, isArrived: Bool)
     /// Signed ahead of this machine's clock: judged then, not before.
-    case postpone(until: Timestamp)
+    case postpone(until: Timestamp, detail: String)
     /// Another message already brought this very document.
     case duplicate(of: Int64)
     /// `discard` names content that must not stay here (Điều 5) unless another document has it.
@@ -168,8 +168,15 @@ extension Database {
       if !isArrived {
         try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
       }
-    case .postpone(let until):
+    case .postpone(let until, let detail):
       guard state == .received else { return [] }
+      guard try mayPostpone(key, limit: quarantineBytes) else {
+        try quarantine(
+          key, from: state, document: document, outcome: OutcomeCode(.signedInFuture),
+          detail: "\(detail); too much of this unit waits for the clock already",
+          limit: quarantineBytes, at: time)
+        return []
+      }
       try run(
         "UPDATE received SET notBefore = ?, updatedAt = ? WHERE key = ?",
         [until.microseconds, time.microseconds, key])
@@ -241,7 +248,8 @@ extension Database {
   }
 
   /// A take-back that every unit which has the document declined (16) is over: the document is in
-  /// force on both sides. As long as one has agreed or may still, it stays frozen here.
+  /// force on both sides. As long as one has agreed or may still, it stays frozen here. An answer to an
+  /// earlier take-back is none to the last.
   private func endRecall(document key: Int64) throws {
     try run(
       """
@@ -251,6 +259,9 @@ extension Database {
           AND state NOT IN ('cancelled', 'refused')
           AND '16' IS NOT (SELECT code FROM status WHERE status.document = ?1
             AND direction = 'received' AND fromUnit = delivery.recipient AND code IN ('15', '16')
+            AND status.key > (SELECT max(key) FROM status asked WHERE asked.document = ?1
+              AND asked.direction = 'sent' AND asked.code = '13'
+              AND asked.toUnit = delivery.recipient)
             ORDER BY status.at DESC, status.key DESC LIMIT 1))
       """, [key])
   }
@@ -313,6 +324,16 @@ extension Database {
         AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
       """, [digest.bytes, sender.rawValue])
     return DiscardedContent(digest: digest, sender: sender, spooled: transfer?["size"])
+  }
+
+  /// False when what the message's sender has waiting here for the clock takes up its room.
+  private func mayPostpone(_ key: Int64, limit: Int64) throws -> Bool {
+    try one(
+      """
+      SELECT 1 FROM received WHERE key = ?1 AND size + (SELECT coalesce(sum(size), 0)
+        FROM received waiting WHERE waiting.state = 'received' AND waiting.notBefore IS NOT NULL
+          AND waiting.sender = received.sender AND waiting.key <> ?1) <= ?2
+      """, [key, limit]) != nil
   }
 
   private func quarantine(

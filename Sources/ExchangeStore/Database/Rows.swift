@@ -76,6 +76,8 @@ extension Database {
     _ subject: String, _ key: Int64, document: Int64?, from: String?, to: String, at: Timestamp,
     by actor: Actor, cause: String, detail: String? = nil
   ) throws {
+    // Kept for ever, and a peer may have a say in it.
+    let detail = detail.map { $0.utf8.count > 500 ? TextRules.fitting($0, maximum: 500) : $0 }
     try run(
       """
       INSERT INTO history (at, subject, subjectKey, document, fromState, toState, actor, cause,
@@ -98,6 +100,7 @@ extension Database {
         content.sha256.bytes, content.size, bytes, sender?.rawValue, time.microseconds,
       ])
     if changesCount == 1 {
+      try run("DELETE FROM spoiled WHERE sha256 = ?", [content.sha256.bytes])
       try note(content.sha256, cause: "content whole again", detail: nil, at: time, by: .daemon)
     }
   }
@@ -235,16 +238,19 @@ extension Database {
 
   /// A message that was judged before came again: it is judged as if it had arrived now. What was
   /// believed keeps its first arrival, so that a clock that is wrong today does not disbelieve it.
+  /// `header`: type and version of this copy, where what was quarantined may have come with wrong ones.
   func judgeAnew(
-    _ key: Int64, from state: IncomingState, document: Int64?, body: Data?, at time: Timestamp
+    _ key: Int64, from state: IncomingState, document: Int64?, body: Data?,
+    header: (type: String, version: Int64?)? = nil, at time: Timestamp
   ) throws {
     try run(
       """
-      UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?,
+      UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?1,
+        type = coalesce(?4, type), version = CASE WHEN ?4 IS NULL THEN version ELSE ?5 END,
         receivedAt = CASE WHEN state = 'accepted' THEN receivedAt ELSE ?2 END,
         notBefore = CASE WHEN state = 'accepted' THEN notBefore END, updatedAt = ?2
       WHERE key = ?3
-      """, [body, time.microseconds, key])
+      """, [body, time.microseconds, key, header?.type, header?.version])
     try record(
       "received", key, document: document, from: state.rawValue, to: "received", at: time,
       by: .daemon, cause: "arrived again")

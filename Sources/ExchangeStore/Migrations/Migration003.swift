@@ -24,6 +24,8 @@ enum Migration003 {
       WHERE state = 'received' AND notBefore IS NULL;
     CREATE INDEX received_postponed ON received (lane, notBefore)
       WHERE state = 'received' AND notBefore IS NOT NULL;
+    CREATE INDEX received_postponedBy ON received (sender, size)
+      WHERE state = 'received' AND notBefore IS NOT NULL;
 
     -- What a unit has here without a name is summed up for each piece.
     DROP INDEX blob_unnamed;

@@ -12,17 +12,19 @@ struct VerifyCommand: ParsableCommand {
 
   @Argument(help: "The exported folder or its manifest.p7m.") var file: String
   @Option(help: "CA certificates (PEM). Default: trust.anchorsFile of the node.") var ca: String?
+  @Option(help: "Revocation lists (PEM). Default with no --ca: trust.crlFile of the node.")
+  var crl: String?
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
-    let anchors: String
+    let trust: TrustStore
     if let ca {
-      anchors = ca
+      trust = try TrustStore.load(anchors: ca, revocationLists: crl)
     } else {
-      anchors = try folder.assembly().settings.path("trust.anchorsFile") ?? ""
+      trust = try folder.assembly().trust(revocationLists: crl)
     }
-    let verifier = OfflineVerifier(trust: try TrustStore.load(anchors: anchors))
+    let verifier = OfflineVerifier(trust: trust)
     let report = try ExportFolder.verify(path: file, hashing: OpenSSLHashing()) { message in
       verifier.inspect(message, arrivedAt: SystemClock().now).verdict
     }
@@ -70,6 +72,7 @@ extension ExportFolder.SignedFile {
   fileprivate var json: JSON {
     .object([
       "file": .string(file), "problem": .text(problem), "code": .text(statement?.code.rawValue),
+      "refusesOtherCopy": .bool(refusesOtherCopy),
       "from": .text(statement?.from.organId.rawValue), "to": .text(statement?.to.rawValue),
       "at": .time(statement?.timestamp), "reasonCode": .text(statement?.reasonCode),
       "description": .text(statement?.note), "signers": .array(signers.map(\.json)),
@@ -80,7 +83,8 @@ extension ExportFolder.SignedFile {
     guard let statement else { return "status “\(file)”: \(problem ?? "?")" }
     let code = [statement.code.rawValue, statement.code.vietnamese].compactMap { $0 }
     return "status \(code.joined(separator: " ")) of \(statement.from.organId) at "
-      + "\(statement.timestamp.shown): \(problem ?? "valid")"
+      + "\(statement.timestamp.shown): "
+      + (problem ?? (refusesOtherCopy ? "valid, refuses another copy than this one" : "valid"))
       + signers.map { ", signed by \($0.subject)" }.joined()
   }
 }
