@@ -112,6 +112,24 @@ import Testing
     #expect(try node.answers() == ["01"])
   }
 
+  /// Two units send the same large file: when it is whole, nothing is left of the other's pieces.
+  @Test func nothingIsLeftOfTheSameFileOfAnother() throws {
+    let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
+    try take([gamma.pieces(large)[0]])
+    #expect(try spoolFiles.count == 1)
+    try take(beta.pieces(large) + [try document()])
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try spoolFiles == [])
+  }
+
+  /// Many tiny contents are bounded as well: each counts as 64 KiB.
+  @Test func tinyContentsTakeRoomToo() throws {
+    let limit = 5 * Self.piece / 65_536
+    for number in 0..<limit + 3 { try take(beta.pieces(Data("nhỏ \(number)".utf8))) }
+    #expect(try node.count("blob") == limit + 1)
+    #expect(try node.verdicts().contains("quarantined TOO-LARGE"))
+  }
+
   @Test func alteredPieceIsRefusedAndTheResendAccepted() throws {
     var pieces = beta.pieces(large)
     pieces[1] = bad(beta)[1]

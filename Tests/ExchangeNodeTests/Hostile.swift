@@ -11,8 +11,13 @@ struct Hostile {
   let documentID: RecordID
   /// Content of the only attachment, when the test does not replace it.
   let content: Data
+  /// Who signs, when it is not `from`.
+  private let signer: Organ?
 
-  init(from: Organ, to: Organ, clock: ManualClock, mark: String = "văn bản") {
+  init(
+    from: Organ, to: Organ, clock: ManualClock, mark: String = "văn bản", signer: Organ? = nil
+  ) {
+    self.signer = signer
     self.from = from
     self.to = to
     self.clock = clock
@@ -50,7 +55,7 @@ struct Hostile {
   }
 
   func sign(_ content: Data, _ signer: Organ? = nil) throws -> Data {
-    try Province.shared.get().signer(signer ?? from).sign(content, at: clock.now)
+    try Province.shared.get().signer(signer ?? self.signer ?? from).sign(content, at: clock.now)
   }
 
   /// A signed status about `document`.
@@ -67,10 +72,10 @@ struct Hostile {
 
   func message(
     _ kind: MessageKind = .document, id: String? = nil, type: String? = nil, version: Int64? = 1,
-    sender: UnitID?? = nil, body: Data
+    sender: UnitID?? = nil, lane: Lane = .ordinary, body: Data
   ) -> InboundMessage {
     InboundMessage(
-      assertedSender: sender ?? from.organId, lane: .ordinary, redelivered: false,
+      assertedSender: sender ?? from.organId, lane: lane, redelivered: false,
       envelope: Envelope(
         type: type ?? kind.rawValue, messageID: id ?? documentID.rawValue, version: version),
       body: body, bodySize: UInt64(body.count))

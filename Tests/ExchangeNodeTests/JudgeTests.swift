@@ -114,7 +114,25 @@ import Testing
     .changed("an executable", .attachmentFormat) {
       $1["attachments"] = [$0.attachment("setup.exe", size: $0.content.count)]
     },
+    .changed("smaller than its content", .rule) {
+      $1["attachments"] = [$0.attachment("bao-cao.pdf", size: 1)]
+    },
+    .changed("larger than its content", .rule) {
+      $1["attachments"] = [$0.attachment("bao-cao.pdf", size: $0.content.count + 1)]
+    },
+    .changed("a million digits", .rule) {
+      $1["codeNumber"] = String(repeating: "9", count: 500_000) + "-"
+    },
     .changed("secrecy", .dieu5) { $1["secrecyMark"] = "Mật" },
+    .changed("secrecy as a list", .dieu5) { $1["secrecyMark"] = ["Mật"] },
+    .changed("secrecy as a number", .dieu5) { $1["secrecyMark"] = 1 },
+    Case("secrecy the second time", .dieu5) { hostile in
+      var text = try JSONSerialization.data(withJSONObject: hostile.manifest())
+      text.replaceSubrange(
+        text.startIndex...text.startIndex,
+        with: Data(#"{"secrecyMark":"Thường","secrecyMark":"Mật","#.utf8))
+      return [hostile.message(body: try hostile.sign(text))]
+    },
     Case("secrecy under another unit's signature", .dieu5) { hostile in
       [
         hostile.message(
@@ -173,6 +191,17 @@ import Testing
         hostile.message(.status, id: status.id.rawValue, body: try hostile.resign(status.body))
       ]
     },
+    Case("status under an alias", .senderMismatch, isAnswered: false) { hostile in
+      let alias = Organ(organId: Province.betaOld)
+      let status = try Hostile(
+        from: alias, to: hostile.to, clock: hostile.clock, signer: hostile.from
+      )
+      .status("01", about: hostile.documentID, digest: hostile.digest)
+      return [hostile.message(.status, id: status.id.rawValue, body: status.body)]
+    },
+    Case("nothing can be read", .messageKind, isAnswered: false) { _ in
+      [.unreadable(.ordinary, redelivered: true)]
+    },
     Case("status without a signature", OutcomeCode(.notSigned), isAnswered: false) {
       [$0.message(.status, body: Data("{}".utf8))]
     },
@@ -196,7 +225,9 @@ import Testing
     #expect(try node.verdicts() == ["quarantined \(test.code)"])
     #expect(try node.answers() == (test.isAnswered ? ["02 \(test.code)"] : []))
     #expect(try node.count("document") == 0)
-    #expect(try node.store.quarantined(limit: 10).map(\.outcome) == [test.code.rawValue])
+    let quarantined = try node.store.quarantined(limit: 10)
+    #expect(quarantined.map(\.outcome) == [test.code.rawValue])
+    #expect(quarantined.allSatisfy { ($0.detail ?? "").utf8.count <= 1000 })
 
     // The refusal went once; the same message again brings the same stored bytes again.
     let broker = FakeBroker()
@@ -290,10 +321,13 @@ import Testing
   private struct FailingSigner: DocumentSigner {
     struct Failed: Error {}
     let real: any DocumentSigner
-    let unable: RecordID
+    /// Nil for everything.
+    let unable: RecordID?
 
     func sign(_ content: Data, at time: Timestamp) throws -> Data {
-      guard content.firstRange(of: Data(unable.rawValue.utf8)) == nil else { throw Failed() }
+      guard let unable, content.firstRange(of: Data(unable.rawValue.utf8)) == nil else {
+        throw Failed()
+      }
       return try real.sign(content, at: time)
     }
   }
@@ -319,6 +353,103 @@ import Testing
     try node.settle()
     #expect(try node.verdicts() == ["accepted", "accepted"])
     #expect(try node.answers() == ["01", "01"])
+  }
+
+  /// When nothing can be signed, what needs no signature is judged all the same, whatever is in front.
+  @Test func statusesAreJudgedWhenNothingCanBeSigned() throws {
+    let node = try TestNode(Province.alpha)
+    let beta = try TestNode(Province.beta, clock: node.clock)
+    let broker = FakeBroker()
+    try node.send(to: [Province.beta])
+    while try broker.publish(from: node.relay, as: node.id) > 0 {}
+    _ = try broker.deliver(.init(beta.id, .ordinary), into: beta.intake)
+    try beta.settle()
+    for number in 0..<40 {
+      let one = Hostile(
+        from: Province.gamma, to: Province.alpha, clock: node.clock, mark: "\(number)")
+      try node.intake.store(one.pieces() + [one.message(lane: .express, body: try one.document())])
+    }
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    _ = try broker.deliver(.init(node.id, .express), into: node.intake)
+    let context = node.context
+    let judge = Judge(
+      context: NodeContext(
+        unit: context.unit, store: context.store,
+        signer: FailingSigner(real: context.signer, unable: nil),
+        verifier: context.verifier, hashing: context.hashing, directory: context.directory,
+        clock: context.clock), limits: IntakeLimits(), log: .silent)
+    for _ in 0..<3 { _ = try judge.step(ripe: true) }
+    #expect(try node.deliveries().map(\.state) == [.delivered])
+    // They are looked at again a minute later, or at once by a new process.
+    node.clock.advance(by: .seconds(61))
+    #expect(try node.store.unjudged(limit: 50, now: node.clock.now).count == 40)
+    try node.settle()
+    #expect(try node.verdicts().filter { $0 == "accepted" }.count == 41)
+  }
+
+  /// A unit may have only so much here that waits for the clock.
+  @Test func whatWaitsForTheClockIsBounded() throws {
+    let one = Hostile(
+      from: Province.beta, to: Province.alpha, clock: ManualClock(), mark: "một")
+    one.clock.advance(by: .seconds(3600))
+    let body = try one.document()
+    var limits = IntakeLimits()
+    limits.quarantineBytes = Int64(body.count) * 2
+    let node = try TestNode(Province.alpha, limits: limits)
+    for number in 0..<3 {
+      let next = Hostile(
+        from: Province.beta, to: Province.alpha, clock: one.clock, mark: "\(number)")
+      try node.intake.store([next.message(body: try next.document())])
+      try node.settle()
+    }
+    #expect(
+      try node.verdicts() == ["received", "received", "quarantined SIGNATURE-TIME-IN-FUTURE"])
+  }
+
+  /// Two ways to come with the wrong headers; the same bytes with the right ones are good.
+  @Test(arguments: [true, false]) func rightHeadersRepairWrongOnes(_ isVersion: Bool) throws {
+    let node = try TestNode(Province.alpha)
+    let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    let body = try hostile.document()
+    try node.intake.store(
+      hostile.pieces() + [
+        isVersion
+          ? hostile.message(version: nil, body: body)
+          : hostile.message(type: "congvan.documents", body: body)
+      ])
+    try node.settle()
+    #expect(try node.verdicts()[0].hasPrefix("quarantined"))
+    try node.intake.store([hostile.message(body: body)])
+    try node.settle()
+    #expect(try node.verdicts() == ["accepted"])
+  }
+
+  /// More documents than one batch that look as if they could go on, and cannot: one attachment came
+  /// altered and then whole, the other is missing.
+  @Test func documentsThatCannotGoOnKeepNoOtherBack() throws {
+    let node = try TestNode(Province.alpha)
+    let first = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    try node.intake.store(first.pieces(pdf("khác"), digest: first.digest) + first.pieces())
+    for number in 0..<40 {
+      let next = Hostile(
+        from: Province.beta, to: Province.alpha, clock: node.clock, mark: "\(number)")
+      let body = try next.document { json in
+        json["attachments"] = [
+          next.attachment("co.pdf", size: first.content.count, sha256: first.digest),
+          next.attachment("thieu.pdf", size: next.content.count),
+        ]
+      }
+      try node.intake.store([next.message(body: body)])
+    }
+    try node.settle()
+    let honest = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock, mark: "sau")
+    try node.intake.store([honest.message(body: try honest.document())])
+    try node.settle()
+    try node.intake.store(honest.pieces())
+    try node.settle()
+    let verdicts = try node.verdicts()
+    #expect(verdicts.filter { $0 == "incomplete" }.count == 40)
+    #expect(verdicts.last == "accepted")
   }
 
   @Test func theUntouchedExampleIsAccepted() throws {

@@ -360,6 +360,60 @@ import Testing
     }
   }
 
+  /// Nothing went to the unit for a month, and it lost the content of an old document: it is asked once
+  /// a month all the same.
+  @Test func aUnitThatGetsNothingNewIsAskedOnceAMonth() throws {
+    try alpha.send(size: 300_000, to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    alpha.clock.advance(by: .seconds(2 * 86_400))
+    #expect(try steward(alpha).step())
+    try exchange([alpha, beta], through: broker)
+    alpha.clock.advance(by: .seconds(29 * 86_400))
+    #expect(try !steward(alpha).step())
+    alpha.clock.advance(by: .seconds(4 * 86_400))
+    let blobs = beta.folder.path("blobs")
+    for folder in try FileManager.default.contentsOfDirectory(atPath: blobs) {
+      try FileManager.default.removeItem(atPath: "\(blobs)/\(folder)")
+    }
+    try ContentCare(context: beta.context, log: .silent).step()
+    #expect(try beta.count("blob") == 0)
+    #expect(try steward(alpha).step())
+    #expect(try !steward(alpha).step())
+    try exchange([alpha, beta], through: broker)
+    #expect(try beta.count("blob") == 1)
+    #expect(try states(alpha) == [.delivered])
+  }
+
+  /// Each part of a tally is answered with all that is damaged: what is under way again by then is not
+  /// sent a second time.
+  @Test func partsOfATallySendNothingTwice() throws {
+    for number in 0..<6 { try alpha.send("\(number)", size: 100, to: [Province.beta]) }
+    try exchange([alpha, beta], through: broker)
+    try DatabaseQueue(path: beta.folder.path(Store.fileName)).write {
+      try $0.execute(sql: "DELETE FROM blob")
+    }
+    let steward = Steward(context: alpha.context, policy: .init(part: 3), log: .silent)
+    alpha.clock.advance(by: .seconds(60))
+    try steward.tally(beta.id)
+    let before = broker.published.count
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    _ = try broker.deliver(.init(beta.id, .ordinary), into: beta.intake)
+    try beta.settle()
+    while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
+    // The first answer counts before the second comes.
+    alpha.clock.advance(by: .seconds(1))
+    try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake, count: 1)
+    try alpha.settle()
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    try exchange([alpha, beta], through: broker)
+    #expect(try beta.count("blob") == 6)
+    #expect(try states(alpha).allSatisfy { $0 == .delivered })
+    let documents = broker.published.dropFirst(before).filter {
+      $0.message.envelope.kind == .document
+    }
+    #expect(documents.count == 6)
+  }
+
   @Test func aUnitThatGotVeryMuchIsToldAllOfIt() throws {
     // What a restored receiver lacks is the newest: a tally of only the oldest would not name it.
     let count = 8

@@ -341,6 +341,28 @@ import Testing
     #expect(try state() == .delivered)
     #expect(try node.relay.isIdle())
   }
+
+  /// The steward has not come round yet: all the same nothing goes out after its time.
+  @Test func nothingGoesOutAfterItsTime() throws {
+    let path = try node.folder.write(pdf("một"), as: "một.pdf")
+    var draft = draft([path], to: [Province.beta])
+    draft.expiresAt = node.clock.now.advanced(by: .seconds(60))
+    _ = try node.office.send(draft)
+    #expect(try node.relay.next(count: 1, bytes: 1 << 20).count == 1)
+    node.clock.advance(by: .seconds(60))
+    #expect(try node.relay.next(count: 10, bytes: 1 << 20).isEmpty)
+  }
+
+  /// Of a large document that is taken back half way, nothing more goes out.
+  @Test func piecesOfWhatWasTakenBackStop() throws {
+    let id = try node.send(size: 5_000_000, to: [Province.beta])
+    let first = try node.relay.next(count: 2, bytes: 4 << 20)
+    #expect(first.count == 2)
+    _ = try node.office.recall(id.rawValue, reason: "nhầm")
+    try node.relay.settle(first.map { ($0.token, .confirmed) })
+    let rest = try node.relay.next(count: 10, bytes: 16 << 20)
+    #expect(rest.map(\.envelope.kind) == [.status])
+  }
 }
 
 extension TestNode {

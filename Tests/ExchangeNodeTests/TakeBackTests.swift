@@ -77,6 +77,29 @@ import Testing
     #expect(try frozen(beta) == ["-"])
   }
 
+  /// Declined by all, and taken back once more: the answers of the first time are none to the second.
+  @Test func anAnswerToAnEarlierTakeBackDoesNotEndALaterOne() throws {
+    let gamma = try TestNode(Province.gamma, clock: alpha.clock)
+    let id = try alpha.send(to: [Province.beta, Province.gamma]).rawValue
+    let all = [alpha, beta, gamma]
+    try exchange(all, through: broker)
+    for round in 1...2 {
+      _ = try alpha.office.recall(id, reason: "lần \(round)")
+      try exchange(all, through: broker)
+      _ = try beta.office.answerRecall(id, agree: false, reason: "đã thi hành")
+      try exchange(all, through: broker)
+      #expect(try frozen(alpha) == ["recalled"])
+      if round == 1 {
+        _ = try gamma.office.answerRecall(id, agree: false, reason: "đã thi hành")
+        try exchange(all, through: broker)
+        #expect(try frozen(alpha) == ["-"])
+      }
+    }
+    _ = try gamma.office.answerRecall(id, agree: true, reason: nil)
+    try exchange(all, through: broker)
+    #expect(try frozen(alpha) == ["recalled"])
+  }
+
   private func open(_ node: TestNode) throws -> [RecordID] {
     try node.store.incomingDocuments(limit: 10, recalled: true).map(\.document.id)
   }

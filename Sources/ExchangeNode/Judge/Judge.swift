@@ -175,7 +175,8 @@ package final class Judge: Sendable {
     } catch let error as DocumentError {
       let isSecret = error.kind == .secrecy || ManifestCodec.declaresSecrecy(content)
       return try refuse(
-        outcome(of: error), isSecret ? "a secrecy mark is declared" : error.reason,
+        isSecret ? .dieu5 : outcome(of: error),
+        isSecret ? "a secrecy mark is declared" : error.reason,
         content: content, discard: isSecret ? ManifestCodec.namedDigests(content) : [])
     }
     if let (outcome, detail) = breach(manifest, message: message, sender: sender) {
