@@ -380,6 +380,30 @@ import Testing
     #expect(try !node.holds(secret))
   }
 
+  /// Somebody copies a large file in at that moment: the judge does not wait for that, and the secret
+  /// goes afterwards.
+  @Test func aSecretGoesWhenNothingIsTakenInAnyMore() throws {
+    let secret = pdf("BÍ MẬT NHÀ NƯỚC 7781", size: 300_000)
+    try take(beta.pieces(secret))
+    let digest = OpenSSLHashing().sha256(secret)
+    let path = node.folder.path("blobs/\(digest.hex.prefix(2))/\(digest.hex)")
+    try node.store.files.keeping {
+      try node.intake.store([
+        beta.message(
+          body: try beta.document { json in
+            json["secrecyMark"] = "Mật"
+            json["attachments"] = [beta.attachment("a.pdf", size: secret.count, sha256: digest)]
+          })
+      ])
+      try node.settle()
+      #expect(try node.verdicts() == ["quarantined DIEU5"])
+      #expect(FileManager.default.fileExists(atPath: path))
+    }
+    _ = try Steward(context: node.context, policy: Steward.Policy(), log: .silent).step()
+    #expect(!FileManager.default.fileExists(atPath: path))
+    #expect(try !node.holds(secret))
+  }
+
   /// Pieces that come after the refusal go too, an hour later, unless a document names them by then:
   /// a mark may have been a mistake, and the same file is then sent without it.
   @Test func whatComesAfterTheRefusalDoesNotStay() throws {

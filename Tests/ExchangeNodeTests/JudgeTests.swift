@@ -394,7 +394,7 @@ import Testing
     one.clock.advance(by: .seconds(3600))
     let body = try one.document()
     var limits = IntakeLimits()
-    limits.quarantineBytes = Int64(body.count) * 2
+    limits.quarantineBytes = Int64(body.count) * 5 / 2
     let node = try TestNode(Province.alpha, limits: limits)
     for number in 0..<3 {
       let next = Hostile(

@@ -65,6 +65,7 @@ package struct Steward: Sendable {
     if revived > 0 {
       log.warning("statuses that the broker refused go again", metadata: ["count": "\(revived)"])
     }
+    try context.store.removeDiscarded(waits: true)
     let collected = try context.store.collectUnnamed(
       patience: policy.pendingTime, secretPatience: .seconds(3600), at: now)
     if collected > 0 {

@@ -73,6 +73,11 @@ package struct ContentFiles: Sendable {
   /// Runs `body`, which removes content, while nobody takes content in.
   func removing<Value>(_ body: () throws -> Value) throws -> Value { try locked(LOCK_EX, body) }
 
+  /// As `removing`; nil at once when content is being taken in and `waits` is false.
+  func removing<Value>(waits: Bool, _ body: () throws -> Value) throws -> Value? {
+    try locked("content.lock", waits ? LOCK_EX : LOCK_EX | LOCK_NB, body)
+  }
+
   private func locked<Value>(_ kind: CInt, _ body: () throws -> Value) throws -> Value {
     guard let value = try locked("content.lock", kind, body) else {
       throw StoreError(.busy, "content.lock: is taken")

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import Synchronization
 
 /// A statement of ours with its signature.
 package struct SignedStatus: Sendable {
@@ -76,8 +77,18 @@ extension Store {
       }
     }
     guard !discarded.isEmpty else { return }
-    try files.removing {
-      for content in discarded {
+    self.discarded.withLock { $0 += discarded }
+    try removeDiscarded(waits: false)
+  }
+
+  /// Removes the files of contents that must not stay (Điều 5) and whose rows are gone. While content
+  /// is taken in, which may last as long as a copy from a slow disk, it waits, or with `waits` false
+  /// leaves it to the next call. A process that ends before removes them at its next start
+  /// (`sweepContent`).
+  package func removeDiscarded(waits: Bool) throws {
+    guard discarded.withLock({ !$0.isEmpty }) else { return }
+    _ = try files.removing(waits: waits) {
+      for content in discarded.withLock({ $0.take() }) {
         // What a document names is not a sender's to remove, damaged or not.
         let isNeeded = try read { try $0.hasBlob(content.digest) || $0.isNamed(content.digest) }
         if !isNeeded { files.remove(content.digest) }
@@ -93,8 +104,15 @@ extension Store {
   }
 }
 
+extension [DiscardedContent] {
+  fileprivate mutating func take() -> Self {
+    defer { self = [] }
+    return self
+  }
+}
+
 /// A content that must not stay (Điều 5), with the size of the sender's transfer of it, if any.
-private struct DiscardedContent {
+struct DiscardedContent {
   let digest: SHA256Digest
   let sender: UnitID
   let spooled: Int64?

@@ -1,6 +1,7 @@
 package import ExchangeCore
 import Foundation
 import GRDB
+import Synchronization
 
 /// The node's truth: one SQLite file with WAL and `synchronous=FULL`, and the content beside it.
 ///
@@ -15,6 +16,8 @@ package final class Store: Sendable {
   /// Held while pieces are looked up, written and committed: a piece that is recorded is never
   /// written again, so a complete spool file cannot change while it is hashed.
   let spoolLock = NSLock()
+  /// Contents whose files are still to be removed.
+  let discarded = Mutex<[DiscardedContent]>([])
 
   /// Opens the database in `folder`, which `create` makes when it is missing.
   ///
