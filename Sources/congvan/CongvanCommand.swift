@@ -25,7 +25,8 @@ struct CongvanCommand: AsyncParsableCommand {
     version: "1.0.0",
     subcommands: [
       InitCommand.self, NodeCommand.self, SendCommand.self, OutboxCommand.self, InboxCommand.self,
-      DeliveriesCommand.self, ShowCommand.self, ExportCommand.self, VerifyCommand.self,
+      DeliveriesCommand.self, ShowCommand.self, ExportCommand.self, ImportCommand.self,
+      VerifyCommand.self,
       RefuseCommand.self, RecallCommand.self, ResendCommand.self, UnitsCommand.self,
       QuarantineCommand.self, ReconcileCommand.self, NoticesCommand.self, CheckCommand.self,
       BrokerCommand.self, ConfigCommand.self, BenchCommand.self,

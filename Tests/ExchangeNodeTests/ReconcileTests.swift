@@ -82,8 +82,11 @@ import Testing
   }
 
   /// The sender's database is a backup: it is told which documents it no longer knows, and its new
-  /// ones collide with none of them.
-  @Test func aRestoredSenderIsToldWhatItNoLongerKnows() throws {
+  /// ones collide with none of them. It takes them in again from the receiver's export: nothing is
+  /// there twice, and receipts and a take-back are known again.
+  @Test(arguments: [false, true]) func aRestoredSenderTakesInWhatItNoLongerKnows(_ isRecalled: Bool)
+    throws
+  {
     try alpha.send("trước", to: [Province.beta])
     try exchange([alpha, beta], through: broker)
     let backup = try TemporaryFolder()
@@ -91,8 +94,14 @@ import Testing
       try $0.execute(sql: "VACUUM INTO '\(backup.path(Store.fileName))'")
     }
     let restored = try TestNode(Province.alpha, clock: alpha.clock, folder: backup)
-    let lost = try alpha.send("sau", to: [Province.beta])
+    let lost = try alpha.send("sau", size: 400_000, to: [Province.beta])
     try exchange([alpha, beta], through: broker)
+    if isRecalled {
+      _ = try alpha.office.recall(lost.rawValue, reason: "nhầm")
+      try exchange([alpha, beta], through: broker)
+      _ = try beta.office.answerRecall(lost.rawValue, agree: true, reason: nil)
+      try exchange([alpha, beta], through: broker)
+    }
     alpha.clock.advance(by: .seconds(7200))
 
     let new = try restored.send("mới", to: [Province.beta])
@@ -102,10 +111,51 @@ import Testing
     #expect(try states(restored) == [.delivered, .delivered])
     #expect(try beta.count("document", "direction = 'incoming'") == 3)
     let told = try restored.store.quarantined(limit: 10)
-    #expect(told.map(\.outcome) == ["STATUS-UNMATCHED"])
-    #expect(told[0].detail?.contains(lost.rawValue) == true)
-    #expect(told[0].detail?.contains("restored from a backup") == true)
-    #expect(told[0].detail?.contains(new.rawValue) == false)
+    // A document that was taken back is not spoken of.
+    #expect(told.map(\.outcome) == (isRecalled ? [] : ["STATUS-UNMATCHED"]))
+    #expect(told.allSatisfy { $0.detail?.contains(lost.rawValue) == true })
+    #expect(told.allSatisfy { $0.detail?.contains("restored from a backup") == true })
+    #expect(told.allSatisfy { $0.detail?.contains(new.rawValue) == false })
+
+    let folder = try TemporaryFolder().path("export")
+    _ = try ExportFolder.write(
+      beta.store.find(lost.rawValue).summary, context: beta.context, to: folder)
+    let taken = try restored.office.takeIn(export: folder)
+    #expect(taken.id == lost && taken.deliveries.count == 1)
+    #expect(taken.deliveries.map(\.state) == [isRecalled ? .cancelled : .queued])
+    #expect(throws: NodeError(.known, "")) { try restored.office.takeIn(export: folder) }
+    try exchange([restored, beta], through: broker)
+    alpha.clock.advance(by: .seconds(1))
+    try steward(restored).tally(beta.id)
+    try exchange([restored, beta], through: broker)
+    #expect(try states(restored) == [.delivered, .delivered, .delivered])
+    #expect(try beta.count("document", "direction = 'incoming'") == 3)
+    #expect(try restored.store.quarantined(limit: 10).isEmpty)
+    let document = try restored.store.find(lost.rawValue).summary
+    #expect(document.frozen == (isRecalled ? "recalled" : nil))
+    #expect(
+      try restored.store.statuses(document: document.key).map(\.code)
+        == (isRecalled ? ["13", "01", "15"] : ["01"]))
+    #expect(
+      try restored.store.signedManifest(document: document.key)
+        == alpha.store.signedManifest(document: alpha.store.find(lost.rawValue).summary.key))
+  }
+
+  /// Only a document of one's own, and only a whole one.
+  @Test func whatIsNotOursOrNotWholeIsNotTakenIn() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    let folder = try TemporaryFolder().path("export")
+    _ = try ExportFolder.write(
+      beta.store.find(id.rawValue).summary, context: beta.context, to: folder)
+    let gamma = try TestNode(Province.gamma, clock: alpha.clock)
+    #expect(throws: NodeError(.verifyFailed, "")) { try gamma.office.takeIn(export: folder) }
+    let empty = try TestNode(Province.alpha, clock: alpha.clock)
+    let files = "\(folder)/files"
+    let name = try #require(try FileManager.default.contentsOfDirectory(atPath: files).first)
+    try Data("khác".utf8).write(to: URL(filePath: "\(files)/\(name)"))
+    #expect(throws: NodeError(.verifyFailed, "")) { try empty.office.takeIn(export: folder) }
+    #expect(try empty.count("document") == 0 && empty.count("blob") == 0)
   }
 
   @Test func whenNothingIsMissingNothingIsSentAgain() throws {

@@ -40,7 +40,8 @@ extension Judge {
         .statusUnmatched,
         "document \(status.documentID) is not known here as sent to “\(sender)”, which says "
           + "\(status.code) about it: a database that was restored from a backup does not know what "
-          + "was issued after the backup; “\(sender)” can export it")
+          + "was issued after the backup; “\(sender)” can export it, and congvan import takes it in"
+      )
     }
   }
 

@@ -9,6 +9,11 @@ extension ExportFolder {
   /// What an offline check found.
   package struct Report: Sendable {
     package let manifest: Manifest
+    /// SHA-256 of the manifest's JSON.
+    let digest: SHA256Digest
+    let manifestFile: String
+    let filesFolder: String
+    let statusesFolder: String
     package let signers: [SignerIdentity]
     /// One line per attachment: its name, and what is wrong, or nil.
     package let attachments: [(name: String, problem: String?)]
@@ -69,13 +74,15 @@ extension ExportFolder {
           status: name, at: "\(folder)/statuses", about: manifest, digest: digest, open: open)
       }
       return Report(
-        manifest: manifest, signers: signers, attachments: results, statuses: statuses)
+        manifest: manifest, digest: digest, manifestFile: file, filesFolder: "\(folder)/files",
+        statusesFolder: "\(folder)/statuses", signers: signers, attachments: results,
+        statuses: statuses)
     }
   }
 
   /// The bytes of a regular file, through links too, that is no longer than a message. A pipe would
   /// block.
-  private static func message(at path: String) -> Data? {
+  static func message(at path: String) -> Data? {
     guard size(at: path).map({ $0 <= WireLimits.bodyBytes }) == true else { return nil }
     return FileManager.default.contents(atPath: path)
   }

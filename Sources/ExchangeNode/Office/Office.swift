@@ -40,7 +40,7 @@ package struct OutgoingDraft: Sendable {
 package struct Office: Sendable {
   package let context: NodeContext
   package let actor: Actor
-  private let limits: IntakeLimits
+  let limits: IntakeLimits
 
   package init(context: NodeContext, actor: Actor, limits: IntakeLimits = IntakeLimits()) {
     self.context = context

@@ -12,6 +12,8 @@ package struct IssuedDocument: Sendable {
   package let contents: [StoredContent]
   /// When its deliveries end although no receipt came; nil for never.
   package var expiresAt: Timestamp?
+  /// Take-backs of it that were sent before this database's time: it is frozen, and nothing is sent.
+  package var takeBacks: [SignedStatus] = []
 
   package init(
     manifest: Manifest, digest: SHA256Digest, signed: Data, contents: [StoredContent]
@@ -56,6 +58,17 @@ extension Store {
             "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
             at: time, by: actor, cause: "issued")
         }
+        guard !document.takeBacks.isEmpty else { continue }
+        for status in document.takeBacks {
+          _ = try database.insertStatus(
+            status.statement, direction: "sent", signed: status.signed, document: key,
+            received: nil, at: time)
+        }
+        let id = document.manifest.documentID
+        let unit = document.manifest.from.organId
+        try database.freeze(document: id, of: unit, because: "recalled", at: time)
+        try database.cancelUnsent(
+          id, of: unit, cause: "recalled", detail: nil, at: time, by: actor)
       }
     }
   }

@@ -5,7 +5,8 @@ import Testing
     let names = try await explain([])
     #expect(
       Set(names).isSuperset(of: [
-        "init", "node", "send", "outbox", "inbox", "deliveries", "show", "export", "verify",
+        "init", "node", "send", "outbox", "inbox", "deliveries", "show", "export", "import",
+        "verify",
         "refuse", "recall", "resend", "units", "quarantine", "reconcile", "notices", "broker",
         "config",
         "bench",

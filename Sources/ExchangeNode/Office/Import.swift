@@ -1,0 +1,63 @@
+package import ExchangeCore
+package import ExchangeStore
+
+extension Office {
+  /// Takes a document of this unit in again from `folder`, which a unit that received it exported:
+  /// this unit's database was restored from a backup and does not know it. Its deliveries are queued
+  /// with the same id and the same bytes; units that have it answer with the receipt they gave before.
+  /// When this unit had taken it back, the signed 13 in the export says so, and nothing is sent.
+  ///
+  /// Throws `NodeError.verifyFailed` unless signature and files are whole and the document is this
+  /// unit's, `.known` when it is here.
+  package func takeIn(export folder: String) throws -> (
+    id: RecordID, deliveries: [DeliverySummary]
+  ) {
+    let own = context.unit.organId
+    let now = context.clock.now
+    let report = try ExportFolder.verify(path: folder, hashing: context.hashing) { message in
+      // Only what this unit signed matters; of the others' statuses their senders send new copies.
+      context.verifier.verify(message, from: own, arrivedAt: now)
+    }
+    let manifest = report.manifest
+    guard manifest.from.organId == own else {
+      throw NodeError(.verifyFailed, "manifest: is a document of “\(manifest.from.organId)”")
+    }
+    if let broken = report.attachments.first(where: { $0.problem != nil }) {
+      throw NodeError(.verifyFailed, "attachment “\(broken.name)” \(broken.problem ?? "")")
+    }
+    if let known = try? context.store.find(manifest.documentID.rawValue, preferring: "outgoing"),
+      known.direction == "outgoing"
+    {
+      throw NodeError(.known, "document \(manifest.documentID) is here")
+    }
+    guard let signed = ExportFolder.message(at: report.manifestFile) else {
+      throw NodeError(.verifyFailed, "\(report.manifestFile): cannot be read any more")
+    }
+    try context.store.files.requireSpace(limits.freeBytes)
+    try context.store.files.keeping {
+      var document = IssuedDocument(
+        manifest: manifest, digest: report.digest, signed: signed,
+        contents: try manifest.attachments.map { try take($0, from: report.filesFolder) })
+      document.takeBacks = report.statuses.compactMap { status in
+        guard status.problem == nil, let statement = status.statement,
+          statement.code == .takeBack, statement.from.organId == own,
+          let bytes = ExportFolder.message(at: "\(report.statusesFolder)/\(status.file)")
+        else { return nil }
+        return SignedStatus(statement: statement, signed: bytes)
+      }
+      try context.store.issue([document], at: now, by: actor)
+    }
+    var filter = DeliveryFilter()
+    filter.documents = [manifest.documentID]
+    return (manifest.documentID, try context.store.deliveries(filter))
+  }
+
+  private func take(_ attachment: Attachment, from folder: String) throws -> StoredContent {
+    let content = try context.store.files.ingest(
+      path: "\(folder)/\(attachment.name)", maximum: attachment.size, inspect: { _, _ in })
+    guard content.sha256 == attachment.sha256 else {
+      throw NodeError(.verifyFailed, "attachment “\(attachment.name)” changed while it was read")
+    }
+    return content
+  }
+}
