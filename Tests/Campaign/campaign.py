@@ -147,6 +147,7 @@ class Campaign:
         journal.say("the faults stop, everything is healed")
         plan.heal()
         healed = time.monotonic()
+        stream.take_back_between_all()
         self.recovery = self.settle() - healed
         journal.say(f"the last movement was {self.recovery:.1f} s after the last fault")
         waiting = self.open_work().get("published", 0)

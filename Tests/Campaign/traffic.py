@@ -208,10 +208,20 @@ class Traffic:
                 chosen.act = act
         return chosen
 
-    def _act(self, node: Node, document: Document, rng: random.Random, *arguments: str) -> None:
-        """Some of these processes are killed too."""
+    def take_back_between_all(self) -> None:
+        """Each unit takes back a document that went to each other one, so that no campaign is without."""
+        for node in self.nodes:
+            for other in self.nodes:
+                document = self._choose(self.rng, RECALLED, lambda d: (
+                    d.sender == node.unit and other.unit in d.recipients))
+                if document and document.id:
+                    self._act(node, document, None, "recall", document.id, "--reason", "nhầm")
+
+    def _act(self, node: Node, document: Document, rng: random.Random | None, *arguments: str
+             ) -> None:
+        """Some of these processes are killed too, as `rng` says."""
         process = node.cli(*arguments)
-        if rng.random() < 0.2:
+        if rng and rng.random() < 0.2:
             time.sleep(rng.random() * 0.04)
             process.kill()
         _, error = process.communicate(timeout=120)

@@ -135,12 +135,12 @@ import Testing
     let file = Attachment(
       name: "a.pdf", mediaType: "application/pdf", size: Int64(Self.large(1).count),
       sha256: digest)
-    #expect(try test.store.missing([file], from: TestStore.beta).spoiled == [digest])
-    #expect(try test.store.missing([file], from: TestStore.gamma).spoiled == [])
+    #expect(try test.store.look(for: [file], from: TestStore.beta).spoiled == [digest])
+    #expect(try test.store.look(for: [file], from: TestStore.gamma).spoiled == [])
     #expect(try test.count("transfer") == 0)
     // It comes again: until it is hashed nobody knows, and then it is good.
     try store(pieces: self.parts(Self.large(1)))
-    #expect(try test.store.missing([file], from: TestStore.beta).spoiled == [])
+    #expect(try test.store.look(for: [file], from: TestStore.beta).spoiled == [])
     #expect(try assemble() == [true])
     #expect(try test.count("spoiled") == 0)
   }

@@ -173,7 +173,8 @@ package final class Judge: Sendable {
       try checkVersion(message)
       manifest = try ManifestCodec.decode(content)
     } catch let error as DocumentError {
-      let isSecret = error.kind == .secrecy || ManifestCodec.declaresSecrecy(content)
+      // Also when something else is wrong with it.
+      let isSecret = ManifestCodec.declaresSecrecy(content)
       return try refuse(
         isSecret ? .dieu5 : outcome(of: error),
         isSecret ? "a secrecy mark is declared" : error.reason,
@@ -192,19 +193,16 @@ package final class Judge: Sendable {
       }
       if known.received != message.key { return (.duplicate(of: known.received), evidence) }
     }
-    let (missing, spoiled, isArrived, wrongSize) = try context.store.missing(
-      manifest.attachments, from: sender)
-    if let (attachment, size) = wrongSize {
-      return try refuse(
-        .rule, "attachments: “\(attachment.name)” has \(size) bytes, not \(attachment.size)",
-        content: content)
+    let here = try context.store.look(for: manifest.attachments, from: sender)
+    if let contradiction = here.contradiction {
+      return try refuse(.rule, "attachments: \(contradiction)", content: content)
     }
-    if let altered = manifest.attachments.first(where: { spoiled.contains($0.sha256) }) {
+    if let altered = manifest.attachments.first(where: { here.spoiled.contains($0.sha256) }) {
       return try refuse(
         .attachmentAltered, "“\(altered.name)” does not have its digest", content: content)
     }
-    guard missing.isEmpty else {
-      return (.wait(manifest, digest, isArrived: isArrived), evidence)
+    guard here.missing.isEmpty else {
+      return (.wait(manifest, digest, isArrived: here.isArrived), evidence)
     }
     do {
       if let detail = try formatBreach(manifest) {

@@ -36,6 +36,18 @@ package struct NamedDelivery: Sendable {
   package let state: OutgoingState
 }
 
+/// How far the attachments of a manifest are here.
+package struct AttachmentState: Sendable {
+  /// Not here.
+  package let missing: [SHA256Digest]
+  /// Of those: came altered from the sender, and have not come again since.
+  package let spoiled: [SHA256Digest]
+  /// All pieces of the missing ones are here and only have to be put together.
+  package let isArrived: Bool
+  /// A content that is here and has another size than the manifest says.
+  package let contradiction: String?
+}
+
 extension Store {
   /// The express lane first: statuses and urgent documents do not wait for a backlog. A quarter is
   /// kept for the ordinary lane, so that no amount of urgent messages starves it. `aside` are keys that
@@ -133,21 +145,18 @@ extension Store {
     }
   }
 
-  /// Of `attachments`: those that are not here, those that came spoiled from `sender` and have not come
-  /// again since, whether all pieces of the missing ones are here and only have to be put together,
-  /// and the first whose content is here with another size.
-  package func missing(_ attachments: [Attachment], from sender: UnitID) throws -> (
-    missing: [SHA256Digest], spoiled: [SHA256Digest], isArrived: Bool,
-    wrongSize: (attachment: Attachment, size: Int64)?
-  ) {
+  /// Compares the attachments of a manifest from `sender` with what is here.
+  package func look(for attachments: [Attachment], from sender: UnitID) throws -> AttachmentState {
     try read { database in
+      var contradiction: String?
       var missing: [SHA256Digest] = []
-      var wrongSize: (Attachment, Int64)?
       for attachment in attachments {
         let row = try database.one(
           "SELECT size FROM blob WHERE sha256 = ?", [attachment.sha256.bytes])
         if let size: Int64 = row?["size"] {
-          if size != attachment.size { wrongSize = wrongSize ?? (attachment, size) }
+          guard size != attachment.size else { continue }
+          contradiction =
+            contradiction ?? "“\(attachment.name)” has \(size) bytes, not \(attachment.size)"
         } else {
           missing.append(attachment.sha256)
         }
@@ -165,7 +174,8 @@ extension Store {
           "SELECT 1 FROM transfer WHERE sender = ? AND sha256 = ? AND pieces * ? >= size",
           [sender.rawValue, digest.bytes, WireLimits.pieceBytes]) != nil
       }
-      return (missing, spoiled, isArrived, wrongSize)
+      return AttachmentState(
+        missing: missing, spoiled: spoiled, isArrived: isArrived, contradiction: contradiction)
     }
   }
 }
