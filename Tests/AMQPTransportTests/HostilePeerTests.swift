@@ -48,11 +48,11 @@ import Testing
     let sink = RecordingSink()
     let consumer = RunningLoop.consume(settings(try #require(UnitID("A")), peer), into: sink)
     let stored = try await sink.stored(1)
-    _ = try #require(await peer.acks.wait { $0 == [1] })
-    #expect(peer.logins.value == 2)
-    #expect(stored.messages.map(\.isReadable) == [false])
-    #expect(stored.messages.map(\.assertedSender) == [nil])
+    _ = try #require(await peer.acks.wait { $0.first == 1 })
+    #expect(stored.messages.allSatisfy { !$0.isReadable && $0.assertedSender == nil })
     await consumer.end()
+    // This peer sends it on every connection: each second one passes it over.
+    #expect(sink.state.value.messages.count <= peer.logins.value / 2)
   }
 
   /// As deep as a frame has room for: whatever the library makes of it, nothing ends and nothing waits.

@@ -27,6 +27,17 @@ import Testing
     try node.deliveries().map(\.state)
   }
 
+  /// What alpha has for beta, which is `receiver`, and what that says in the ordinary lane: a tally and
+  /// its answer. What alpha does then is still to come.
+  private func thereAndBack(_ receiver: TestNode) throws {
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    while try broker.deliver(.init(beta.id, .ordinary), into: receiver.intake) > 0 {}
+    try receiver.settle()
+    while try broker.publish(from: receiver.relay, as: beta.id) > 0 {}
+    while try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake) > 0 {}
+    try alpha.settle()
+  }
+
   @Test func whatTheBrokerLostIsFoundAndSentAgainWithoutAPerson() throws {
     for mark in ["một", "hai", "ba"] { try alpha.send(mark, size: 3_000_000, to: [Province.beta]) }
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
@@ -268,12 +279,7 @@ import Testing
     let clock = ManualClock()
     let restored = try TestNode(Province.beta, clock: clock)
     try steward(alpha).tally(beta.id)
-    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
-    while try broker.deliver(.init(beta.id, .ordinary), into: restored.intake) > 0 {}
-    try restored.settle()
-    while try broker.publish(from: restored.relay, as: beta.id) > 0 {}
-    while try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake) > 0 {}
-    try alpha.settle()
+    try thereAndBack(restored)
     #expect(try states(alpha) == [.queued])
     clock.advance(by: .seconds(-2 * 86_400))
     try exchange([alpha, restored], through: broker)
@@ -295,12 +301,7 @@ import Testing
     let restored = try TestNode(Province.beta, clock: alpha.clock)
     try steward(alpha).tally(beta.id)
     // The answer, the document again; the receipt is taken by the broker and lost there.
-    try broker.publish(from: alpha.relay, as: alpha.id)
-    try broker.deliver(.init(beta.id, .ordinary), into: restored.intake)
-    try restored.settle()
-    try broker.publish(from: restored.relay, as: beta.id)
-    try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake)
-    try alpha.settle()
+    try thereAndBack(restored)
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
     while try broker.deliver(.init(beta.id, .ordinary), into: restored.intake) > 0 {}
     try restored.settle()
@@ -377,12 +378,7 @@ import Testing
     alpha.clock.advance(by: .seconds(7200))
     let restored = try TestNode(Province.beta, clock: alpha.clock)
     try steward(alpha).tally(beta.id)
-    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
-    while try broker.deliver(.init(beta.id, .ordinary), into: restored.intake) > 0 {}
-    try restored.settle()
-    while try broker.publish(from: restored.relay, as: beta.id) > 0 {}
-    while try broker.deliver(.init(alpha.id, .ordinary), into: alpha.intake) > 0 {}
-    try alpha.settle()
+    try thereAndBack(restored)
     #expect(try states(alpha) == [.queued])
     _ = try steward(alpha).step()
     #expect(try states(alpha) == [.queued])
