@@ -387,6 +387,42 @@ import Testing
     #expect(try node.verdicts().filter { $0 == "accepted" }.count == 41)
   }
 
+  /// The attachments have come, and the receipt could not be signed: no content comes any more, and it
+  /// is looked at again all the same.
+  @Test func aWholeDocumentThatCouldNotBeSignedForIsLookedAtAgain() throws {
+    let node = try TestNode(Province.alpha)
+    let beta = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
+    try node.intake.store([beta.message(body: try beta.document())])
+    try node.settle()
+    #expect(try node.verdicts() == ["incomplete"])
+    let isAble = Watched(false)
+    let context = node.context
+    let judge = Judge(
+      context: NodeContext(
+        unit: context.unit, store: context.store,
+        signer: RepairedSigner(real: context.signer, isAble: isAble),
+        verifier: context.verifier, hashing: context.hashing, directory: context.directory,
+        clock: context.clock), limits: IntakeLimits(), log: .silent)
+    try node.intake.store(beta.pieces())
+    #expect(try judge.step(ripe: true) == 0)
+    isAble.update { $0 = true }
+    #expect(try judge.step(ripe: false) == 0)
+    node.clock.advance(by: .seconds(60))
+    #expect(try judge.step(ripe: false) == 1)
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.answers() == ["01"])
+  }
+
+  private struct RepairedSigner: DocumentSigner {
+    let real: any DocumentSigner
+    let isAble: Watched<Bool>
+
+    func sign(_ content: Data, at time: Timestamp) throws -> Data {
+      guard isAble.value else { throw FailingSigner.Failed() }
+      return try real.sign(content, at: time)
+    }
+  }
+
   /// A unit may have only so much here that waits for the clock.
   @Test func whatWaitsForTheClockIsBounded() throws {
     let one = Hostile(

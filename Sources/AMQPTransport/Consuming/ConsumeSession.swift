@@ -22,7 +22,8 @@ struct ConsumeSession: LinkSession {
   private var bytes = 0
   private var lastTag: UInt64 = 0
   /// True when the last connection ended at a message that could not be read. When the next one does
-  /// too, it is the message, which comes first again, and no accident of the line.
+  /// too, before any other came, it is the message, which comes first again, and no accident of the
+  /// line.
   private var hasMetUnreadable = false
   /// When the batch must be stored (`Monotonic`); nil while it is empty.
   private var dueAt: UInt64?
@@ -62,6 +63,7 @@ struct ConsumeSession: LinkSession {
   {
     switch event {
     case .delivery(let tag, let redelivered, let exchange, let content):
+      hasMetUnreadable = false
       batch.append(
         InboundMessage(
           assertedSender: content.properties.assertedSender(exchange: exchange), lane: lane,

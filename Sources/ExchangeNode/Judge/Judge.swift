@@ -14,6 +14,8 @@ package final class Judge: Sendable {
   /// Messages that could not be judged (a key that cannot sign), with the time from which they are
   /// looked at again: they stay where they are and are not in the way of others meanwhile.
   private let aside = Mutex<[Int64: Timestamp]>([:])
+  /// When documents whose attachments have come are looked at again although no content came since.
+  private let ripeAgainAt = Mutex<Timestamp?>(nil)
   private static let asideTime = Duration.seconds(60)
   private static let asideLimit = 10_000
 
@@ -27,6 +29,11 @@ package final class Judge: Sendable {
   /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
     let now = context.clock.now
+    let ripeAgain = ripeAgainAt.withLock { time in
+      guard let at = time, now >= at || at > now.advanced(by: Self.asideTime) else { return false }
+      time = nil
+      return true
+    }
     let aside = aside.withLock { aside in
       // Also when the clock was set back.
       aside = aside.filter { now < $0.value && $0.value <= now.advanced(by: Self.asideTime) }
@@ -37,7 +44,7 @@ package final class Judge: Sendable {
     let documents = fresh.filter { $0.type == MessageKind.document.rawValue }
     let others = fresh.filter { $0.type != MessageKind.document.rawValue }
     let done = try fresh.count - (judge(documents) + judge(others))
-    return try done + (ripe ? judgeRipe() : 0)
+    return try done + (ripe || ripeAgain ? judgeRipe() : 0)
   }
 
   /// One batch of documents whose attachments have come. Those that cannot go on all the same (a file
@@ -63,6 +70,7 @@ package final class Judge: Sendable {
         judged.append((row, try judge(row)))
       } catch {
         failure = error
+        if row.document != nil { ripeAgainAt.withLock { $0 = again } }
         aside.withLock { if $0.count < Self.asideLimit { $0[row.key] = again } }
       }
     }
