@@ -321,7 +321,7 @@ CREATE INDEX received_unjudged ON received (lane, key)
 CREATE INDEX received_postponed ON received (lane, notBefore)
   WHERE state = 'received' AND notBefore IS NOT NULL;
 
-CREATE INDEX received_postponedBy ON received (sender, size)
+CREATE INDEX received_postponedBy ON received (sender, state, notBefore, size)
   WHERE state = 'received' AND notBefore IS NOT NULL;
 
-CREATE INDEX blob_unnamed ON blob (sender, createdAt, size) WHERE isUnnamed = 1;
+CREATE INDEX blob_unnamed ON blob (sender, isUnnamed, createdAt, size) WHERE isUnnamed = 1;

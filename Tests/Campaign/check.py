@@ -26,7 +26,7 @@ OUTGOING = {
     "published": "delivered refused suspended expired queued",
     "suspended": "queued cancelled delivered refused", "delivered": "refused queued",
     "refused": "queued delivered", "expired": "queued delivered refused",
-    "cancelled": "delivered refused"}
+    "cancelled": "delivered refused queued"}
 INCOMING = {
     "received": "verified incomplete accepted quarantined",
     "verified": "accepted incomplete quarantined",

@@ -4,6 +4,7 @@ process half way, and the ledger of what they were told."""
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -135,6 +136,8 @@ class Traffic:
                 self._issue(count, rng, folder)
                 if rng.random() < self.mix.act_share:
                     rng.choice([self._recall, self._refuse, self._answer])(rng)
+            except sqlite3.OperationalError as error:  # reading, while the disk is full or locked
+                self.journal.note(f"a clerk cannot look: {error}")
             except Exception as error:  # a clerk that breaks would hide the rest
                 self.journal.finding(f"the clerk's desk broke: {error!r}")
 
@@ -250,6 +253,8 @@ class Traffic:
         try:
             with self.lock:
                 here = {d.id: d for d in self.documents[-400:] if node.unit in d.recipients}
+            if node.trouble:  # nobody can read either, when no daemon has the database open
+                return
             arrived = [row["id"] for row in node.rows(
                 "SELECT document.id FROM document JOIN received ON received.document = document.key"
                 " WHERE direction = 'incoming' AND received.state = 'accepted'"

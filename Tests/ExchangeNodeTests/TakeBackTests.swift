@@ -315,6 +315,54 @@ import Testing
     #expect(try open(restored) == [id])
   }
 
+  /// The delivery is older than a tally looks back, and the 13 is lost.
+  @Test func aLostTakeBackOfAnOldDocumentComesAgain() throws {
+    let id = try alpha.send(to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    alpha.clock.advance(by: .seconds(60 * 86_400))
+    _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    broker.loseEverything()
+    alpha.clock.advance(by: .seconds(2 * 86_400))
+    #expect(
+      try Steward(context: alpha.context, policy: Steward.Policy(), log: .silent).step())
+    try exchange([alpha, beta], through: broker)
+    #expect(try frozen(beta) == ["recalled"])
+  }
+
+  /// Beta has it and declines; gamma never got it, and its delivery is cancelled. Then the document is
+  /// in force, and can be sent to gamma after all.
+  @Test(arguments: [true, false]) func whatWasCancelledCanBeSentWhenTheTakeBackIsOver(
+    _ isDeclinedFirst: Bool
+  ) throws {
+    let gamma = try TestNode(Province.gamma, clock: alpha.clock)
+    let all = [alpha, beta, gamma]
+    let id = try alpha.send(to: [Province.beta, Province.gamma]).rawValue
+    while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
+    _ = try broker.deliver(.init(beta.id, .ordinary), into: beta.intake)
+    broker.loseEverything()
+    try exchange(all, through: broker)
+    _ = try alpha.office.recall(id, reason: "nhầm")
+    try exchange(all, through: broker)
+    if isDeclinedFirst {
+      _ = try beta.office.answerRecall(id, agree: false, reason: "đã thi hành")
+      try exchange(all, through: broker)
+    }
+    #expect(try frozen(alpha) == ["recalled"])
+    try tally(alpha, to: gamma.id)
+    try exchange(all, through: broker)
+    #expect(try alpha.deliveries().map(\.state) == [.delivered, .cancelled])
+    if !isDeclinedFirst {
+      _ = try beta.office.answerRecall(id, agree: false, reason: "đã thi hành")
+      try exchange(all, through: broker)
+    }
+    #expect(try frozen(alpha) == ["-"])
+    _ = try alpha.office.resend(
+      ids: ["\(id)/\(gamma.id)"], filter: DeliveryFilter(), reason: "vẫn gửi", dryRun: false)
+    try exchange(all, through: broker)
+    #expect(try alpha.deliveries().map(\.state) == [.delivered, .delivered])
+  }
+
   /// Declined and in force again: an old 13 is not brought up a second time.
   @Test func aTakeBackThatIsOverIsNotNamedInTallies() throws {
     let id = try alpha.send(to: [Province.beta])

@@ -154,7 +154,7 @@ import Testing
     let before = try test.sql("SELECT * FROM delivery, history")
     let results = try test.store.resend(
       [key], reason: "gửi lại", dryRun: isDryRun, at: now, by: actor)
-    let isSent = [.retrying, .suspended, .refused, .expired].contains(state)
+    let isSent = [.retrying, .suspended, .refused, .expired, .cancelled].contains(state)
     #expect(results.count == 1)
     #expect(results.first?.before == state)
     #expect((results.first?.refusal == nil) == isSent)

@@ -15,7 +15,7 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
   case refused
   /// Its time to live ended before a receipt came. Can be resent.
   case expired
-  /// Withdrawn by a person before it was published. Final.
+  /// Withdrawn by a person before it was published, or before it arrived.
   case cancelled
 
   /// The transition table (design.md section 2). The store enforces it inside the transaction.
@@ -37,6 +37,8 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
       (.refused, .queued), (.refused, .delivered),
       // Taken back while its last message was on its way: a signed answer is the truth.
       (.cancelled, .delivered), (.cancelled, .refused),
+      // The take-back was declined: a person sends it to those that do not have it.
+      (.cancelled, .queued),
       (.expired, .queued), (.expired, .delivered), (.expired, .refused):
       true
     default: false

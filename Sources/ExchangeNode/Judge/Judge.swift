@@ -18,6 +18,8 @@ package final class Judge: Sendable {
   private let ripeAgainAt = Mutex<Timestamp?>(nil)
   private static let asideTime = Duration.seconds(60)
   private static let asideLimit = 10_000
+  /// Files that one call puts together: then the judge is to see them, and a stop to be heard.
+  private static let assembleBatch = 16
 
   package init(context: NodeContext, limits: IntakeLimits, log: Logger) {
     self.context = context
@@ -29,11 +31,10 @@ package final class Judge: Sendable {
   /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
     let now = context.clock.now
-    let ripeAgain = ripeAgainAt.withLock { time in
-      guard let at = time, now >= at || at > now.advanced(by: Self.asideTime) else { return false }
-      time = nil
-      return true
-    }
+    let ripeAgain =
+      ripeAgainAt.withLock { $0 }.map {
+        now >= $0 || $0 > now.advanced(by: Self.asideTime)
+      } ?? false
     let aside = aside.withLock { aside in
       // Also when the clock was set back.
       aside = aside.filter { now < $0.value && $0.value <= now.advanced(by: Self.asideTime) }
@@ -50,12 +51,18 @@ package final class Judge: Sendable {
   /// One batch of documents whose attachments have come. Those that cannot go on all the same (a file
   /// that cannot be read) are passed over. Returns how many got ahead.
   private func judgeRipe() throws -> Int {
+    let before = ripeAgainAt.withLock { $0 }
     var last: Int64 = 0
+    // Forgotten when all was looked at and nothing failed again.
+    func end(_ done: Int) -> Int {
+      if done == 0 { ripeAgainAt.withLock { if $0 == before { $0 = nil } } }
+      return done
+    }
     while true {
       let rows = try context.store.ripe(limit: Self.batch, after: last)
       let done = try rows.count - judge(rows)
-      guard done == 0, rows.count == Self.batch, let end = rows.last?.key else { return done }
-      last = end
+      guard done == 0, rows.count == Self.batch, let key = rows.last?.key else { return end(done) }
+      last = key
     }
   }
 
@@ -96,6 +103,7 @@ package final class Judge: Sendable {
       do {
         try assemble(transfer)
         finished += 1
+        if finished == Self.assembleBatch { return finished }
       } catch let error as StoreError
         where error.kind == .contentMissing || error.kind == .contentDamaged
       {

@@ -11,9 +11,9 @@ extension ExportFolder {
     package let manifest: Manifest
     /// SHA-256 of the manifest's JSON.
     let digest: SHA256Digest
-    let manifestFile: String
+    /// The CMS that was verified.
+    let signed: Data
     let filesFolder: String
-    let statusesFolder: String
     package let signers: [SignerIdentity]
     /// One line per attachment: its name, and what is wrong, or nil.
     package let attachments: [(name: String, problem: String?)]
@@ -74,8 +74,8 @@ extension ExportFolder {
           status: name, at: "\(folder)/statuses", about: manifest, digest: digest, open: open)
       }
       return Report(
-        manifest: manifest, digest: digest, manifestFile: file, filesFolder: "\(folder)/files",
-        statusesFolder: "\(folder)/statuses", signers: signers, attachments: results,
+        manifest: manifest, digest: digest, signed: signed, filesFolder: "\(folder)/files",
+        signers: signers, attachments: results,
         statuses: statuses)
     }
   }

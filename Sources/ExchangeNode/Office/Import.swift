@@ -5,10 +5,10 @@ extension Office {
   /// Takes a document of this unit in again from `folder`, which a unit that received it exported:
   /// this unit's database was restored from a backup and does not know it. Its deliveries are queued
   /// with the same id and the same bytes; units that have it answer with the receipt they gave before.
-  /// When this unit had taken it back, the signed 13 in the export says so, and nothing is sent.
   ///
   /// Throws `NodeError.verifyFailed` unless signature and files are whole and the document is this
-  /// unit's, `.known` when it is here.
+  /// unit's, `.known` when it is here, `.frozen` when a signed 13 in the export says that this unit took
+  /// it back: then it must not be sent again.
   package func takeIn(export folder: String) throws -> (
     id: RecordID, deliveries: [DeliverySummary]
   ) {
@@ -30,21 +30,18 @@ extension Office {
     {
       throw NodeError(.known, "document \(manifest.documentID) is here")
     }
-    guard let signed = ExportFolder.message(at: report.manifestFile) else {
-      throw NodeError(.verifyFailed, "\(report.manifestFile): cannot be read any more")
+    let isTakenBack = report.statuses.contains { status in
+      status.problem == nil && status.statement?.code == .takeBack
+        && status.statement?.from.organId == own
+    }
+    guard !isTakenBack else {
+      throw NodeError(.frozen, "document \(manifest.documentID) was taken back by this unit")
     }
     try context.store.files.requireSpace(limits.freeBytes)
     try context.store.files.keeping {
-      var document = IssuedDocument(
-        manifest: manifest, digest: report.digest, signed: signed,
+      let document = IssuedDocument(
+        manifest: manifest, digest: report.digest, signed: report.signed,
         contents: try manifest.attachments.map { try take($0, from: report.filesFolder) })
-      document.takeBacks = report.statuses.compactMap { status in
-        guard status.problem == nil, let statement = status.statement,
-          statement.code == .takeBack, statement.from.organId == own,
-          let bytes = ExportFolder.message(at: "\(report.statusesFolder)/\(status.file)")
-        else { return nil }
-        return SignedStatus(statement: statement, signed: bytes)
-      }
       try context.store.issue([document], at: now, by: actor)
     }
     var filter = DeliveryFilter()

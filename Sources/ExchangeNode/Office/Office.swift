@@ -195,8 +195,13 @@ package struct Office: Sendable {
     ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool
   ) throws -> [Store.ResendResult] {
     let reason = try Self.checkedReason(reason)
+    var filter = filter
     var keys: [Int64] = []
     if ids.isEmpty {
+      // What was cancelled goes out only when it is named.
+      if filter.states.isEmpty {
+        filter.states = OutgoingState.allCases.filter { $0 != .cancelled }
+      }
       keys = try context.store.deliveries(filter).map(\.key)
     }
     for id in ids {

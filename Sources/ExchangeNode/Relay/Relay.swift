@@ -325,14 +325,15 @@ package final class Relay: PublishSource {
   private func message(_ step: DeliveryPlan.Step, of work: DeliveryWork) throws
     -> (Envelope, Data)?
   {
-    guard try store.isUnderWay(work, now: clock.now) else { return nil }
     switch step {
     case .manifest:
+      guard try store.isUnderWay(work, now: clock.now) else { return nil }
       return (
         Envelope(type: MessageKind.document.rawValue, messageID: work.documentID.rawValue),
         try store.signedManifest(document: work.document)
       )
     case .piece(let address):
+      guard try store.mayGoOn(work, now: clock.now) else { return nil }
       let body = try store.pieceToSend(address, at: clock.now)
       return (
         Envelope(

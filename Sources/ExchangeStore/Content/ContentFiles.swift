@@ -247,9 +247,11 @@ package struct ContentFiles: Sendable {
     FileIO.remove(damagedPath(digest))
   }
 
-  /// False when neither the spool file of a transfer nor what becomes of it is there.
-  func hasBytes(of transfer: SpoolName, digest: SHA256Digest) -> Bool {
-    FileIO.size(spoolPath(transfer)) != nil || FileIO.size(blobPath(digest)) != nil
+  /// False when neither the spool file of a transfer nor, for a complete one, the blob that it becomes
+  /// (`digest`) is there.
+  func hasBytes(of transfer: SpoolName, digest: SHA256Digest?) -> Bool {
+    FileIO.size(spoolPath(transfer)) != nil
+      || digest.map { FileIO.size(blobPath($0)) != nil } == true
   }
 
   /// Removes the spool file of a transfer whose row is gone.

@@ -128,7 +128,8 @@ extension Store {
   /// again, which the tally asks for. Nothing is said about who sent it.
   package func lose(_ transfer: Transfer) throws {
     try files.removing {
-      try write { try $0.run("DELETE FROM transfer WHERE key = ?", [transfer.key]) }
+      let wasHere = try write { try $0.remove(transfer) }
+      guard wasHere else { return }
       files.remove(
         files.spoolName(sender: transfer.sender, sha256: transfer.sha256, size: transfer.size))
     }
@@ -136,12 +137,16 @@ extension Store {
 
   /// Forgets transfers whose spool files are not there, as after a restore: `spool/` is in no backup.
   func loseTransfersWithoutBytes() throws {
-    let transfers = try read { try $0.all("SELECT * FROM transfer").map(Transfer.init) }
-    let lost = transfers.filter { transfer in
+    let transfers = try read { database in
+      try database.all(
+        "SELECT *, pieces * ? >= size AS isComplete FROM transfer", [WireLimits.pieceBytes]
+      ).map { (try Transfer($0), $0["isComplete"] as Bool) }
+    }
+    let lost = transfers.filter { transfer, isComplete in
       let name = files.spoolName(
         sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
-      return !files.hasBytes(of: name, digest: transfer.sha256)
-    }
+      return !files.hasBytes(of: name, digest: isComplete ? transfer.sha256 : nil)
+    }.map(\.0)
     for transfer in lost { try lose(transfer) }
   }
 
@@ -151,8 +156,7 @@ extension Store {
     spoolLock.lock()
     defer { spoolLock.unlock() }
     let others = try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
-      try database.run("DELETE FROM transfer WHERE key = ?", [transfer.key])
-      let wasHere = database.changesCount == 1
+      let wasHere = try database.remove(transfer)
       guard isIntact else {
         // Removed meanwhile (Điều 5, never named): then its bytes were not looked at.
         if wasHere { try database.spoil(transfer.sender, transfer.sha256, at: time) }
@@ -188,6 +192,14 @@ package struct Transfer: Sendable {
 }
 
 extension Database {
+  /// False when it is gone. The key alone may be another transfer's by now.
+  fileprivate func remove(_ transfer: Transfer) throws -> Bool {
+    try run(
+      "DELETE FROM transfer WHERE key = ? AND sender = ? AND sha256 = ? AND size = ?",
+      [transfer.key, transfer.sender.rawValue, transfer.sha256.bytes, transfer.size])
+    return changesCount == 1
+  }
+
   fileprivate func store(_ piece: ReceivedPiece, at time: Timestamp) throws {
     switch piece {
     case .whole(let content, let sender): try insert(content, from: sender, at: time)

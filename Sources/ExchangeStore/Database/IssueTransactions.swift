@@ -12,8 +12,6 @@ package struct IssuedDocument: Sendable {
   package let contents: [StoredContent]
   /// When its deliveries end although no receipt came; nil for never.
   package var expiresAt: Timestamp?
-  /// Take-backs of it that were sent before this database's time: it is frozen, and nothing is sent.
-  package var takeBacks: [SignedStatus] = []
 
   package init(
     manifest: Manifest, digest: SHA256Digest, signed: Data, contents: [StoredContent]
@@ -58,17 +56,15 @@ extension Store {
             "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
             at: time, by: actor, cause: "issued")
         }
-        guard !document.takeBacks.isEmpty else { continue }
-        for status in document.takeBacks {
-          _ = try database.insertStatus(
-            status.statement, direction: "sent", signed: status.signed, document: key,
-            received: nil, at: time)
-        }
+        // Taken in again after what replaces it.
         let id = document.manifest.documentID
         let unit = document.manifest.from.organId
-        try database.freeze(document: id, of: unit, because: "recalled", at: time)
-        try database.cancelUnsent(
-          id, of: unit, cause: "recalled", detail: nil, at: time, by: actor)
+        let ahead = try database.one(
+          "DELETE FROM frozenAhead WHERE sender = ? AND id = ? RETURNING because",
+          [unit.rawValue, id.rawValue])
+        guard let because: String = ahead?["because"] else { continue }
+        try database.freeze(document: id, of: unit, because: because, at: time)
+        try database.cancelUnsent(id, of: unit, cause: because, detail: nil, at: time, by: actor)
       }
     }
   }
@@ -105,6 +101,12 @@ extension Store {
       try database.cancelUnsent(
         try row.recordID("id"), of: try row.unit("sender"), cause: "recalled", detail: reason,
         at: time, by: actor)
+      // Named in the tallies of the time to come, however old the delivery is: the 13 may get lost.
+      try database.run(
+        """
+        UPDATE delivery SET updatedAt = ? WHERE document = ?
+          AND state IN ('published', 'delivered', 'refused', 'expired')
+        """, [time.microseconds, key])
       for status in statements {
         try database.enqueueStatus(
           status.statement, signed: status.signed, document: key, received: nil,

@@ -88,26 +88,27 @@ extension Store {
   package func removeDiscarded(waits: Bool) throws {
     guard discarded.withLock({ !$0.isEmpty }) else { return }
     _ = try files.removing(waits: waits) {
-      for content in discarded.withLock({ $0.take() }) {
-        // What a document names is not a sender's to remove, damaged or not.
-        let isNeeded = try read { try $0.hasBlob(content.digest) || $0.isNamed(content.digest) }
-        if !isNeeded { files.remove(content.digest) }
-        // A piece may have come since: then the transfer has begun anew.
-        if let size = content.spooled,
-          try !read({ try $0.hasTransfer(content.digest, from: content.sender, size: size) })
-        {
-          files.remove(
-            files.spoolName(sender: content.sender, sha256: content.digest, size: size))
+      while let content = discarded.withLock({ $0.popLast() }) {
+        do {
+          try remove(content)
+        } catch {
+          discarded.withLock { $0.append(content) }
+          throw error
         }
       }
     }
   }
-}
 
-extension [DiscardedContent] {
-  fileprivate mutating func take() -> Self {
-    defer { self = [] }
-    return self
+  private func remove(_ content: DiscardedContent) throws {
+    // What a document names is not a sender's to remove, damaged or not.
+    let isNeeded = try read { try $0.hasBlob(content.digest) || $0.isNamed(content.digest) }
+    if !isNeeded { files.remove(content.digest) }
+    // A piece may have come since: then the transfer has begun anew.
+    if let size = content.spooled,
+      try !read({ try $0.hasTransfer(content.digest, from: content.sender, size: size) })
+    {
+      files.remove(files.spoolName(sender: content.sender, sha256: content.digest, size: size))
+    }
   }
 }
 
@@ -251,15 +252,15 @@ extension Database {
         try freeze(
           document: statement.documentID, of: try row.unit("sender"), because: "recalled", at: time)
       }
-      if inserted != nil, let about, statement.code == .changeRefused {
-        try endRecall(document: about)
-      }
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
         try inserted != nil || isStored(statement, signed: row["body"]),
         try !isOvertaken(statement, about: about)
       {
         try affect(delivery: effect.delivery, effect.to, at: time)
+      }
+      if inserted != nil, let about, [.changeRefused, .refused].contains(statement.code) {
+        try endRecall(document: about)
       }
     }
     return []
@@ -268,7 +269,7 @@ extension Database {
   /// A take-back that every unit which has the document declined (16) is over: the document is in
   /// force on both sides. As long as one has agreed or may still, it stays frozen here. An answer to an
   /// earlier take-back is none to the last.
-  private func endRecall(document key: Int64) throws {
+  func endRecall(document key: Int64) throws {
     try run(
       """
       UPDATE document SET frozen = NULL, frozenAt = NULL

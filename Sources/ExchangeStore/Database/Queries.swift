@@ -284,8 +284,9 @@ extension Store {
         SELECT
           (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
             + (SELECT count(*) FROM notice WHERE state IN ('queued', 'retrying')) AS unsent,
-          (SELECT count(*) FROM received WHERE state = 'received'
-            AND coalesce(notBefore, 0) <= ?) AS unjudged,
+          (SELECT count(*) FROM received WHERE state = 'received' AND notBefore IS NULL)
+            + (SELECT count(*) FROM received WHERE state = 'received' AND notBefore <= ?)
+            AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
           (SELECT count(*) FROM delivery d JOIN document ON document.key = d.document
             WHERE d.state IN ('suspended', 'refused', 'expired') AND frozen IS NULL) AS failed

@@ -156,8 +156,9 @@ extension Store {
           // restored from a backup, and refused a copy (altered, or the clock was wrong) afterwards.
           found.missing.append(entry.documentId)
         } else if damaged.contains(entry.documentId) {
+          // Its statuses come with the manifest, which is a duplicate. Sent now they would end the
+          // delivery before its content is here.
           found.missing.append(entry.documentId)
-          found.owed += keys
         } else if entry.awaiting == true || given.count > entry.statuses
           || last != entry.lastStatus?.rawValue
         {
@@ -170,6 +171,8 @@ extension Store {
       if !tally.isPartial, tally.entries.count < TallyCodec.maximumEntries {
         found.owed += try database.unnamedDocuments(in: tally, of: sender)
       }
+      // In parts the answers would name what another part has set in motion already.
+      guard !tally.isPartial else { return found }
       let rest = damaged.subtracting(found.missing).sorted { $0.rawValue < $1.rawValue }
       found.missing += rest.prefix(TallyCodec.maximumEntries - found.missing.count)
       return found
@@ -354,7 +357,7 @@ extension Database {
       guard
         let row = try one(
           """
-          SELECT d.key, d.document, d.state, document.frozen FROM delivery d
+          SELECT d.key, d.document, d.state, d.finishedAt, document.frozen FROM delivery d
           JOIN document ON document.key = d.document
           WHERE document.id = ? AND document.direction = 'outgoing' AND d.recipient = ?
             AND (d.state = 'published'
@@ -377,8 +380,11 @@ extension Database {
       try record(
         "delivery", key, document: row["document"], from: row["state"], to: "queued", at: time,
         by: .daemon, cause: "reconciled", detail: "“\(sender)” does not have it")
-      if let frozen: String = row["frozen"], row["state"] == OutgoingState.published.rawValue {
+      if let frozen: String = row["frozen"],
+        frozen == "recalled" || row["finishedAt"] as Int64? == nil
+      {
         try cancel(delivery: key, cause: frozen, detail: nil, at: time, by: .daemon)
+        try endRecall(document: row["document"])
       } else {
         sentAgain += 1
       }
@@ -387,9 +393,9 @@ extension Database {
       try run(
         """
         UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ? WHERE state <> 'queued'
-          AND status = (SELECT key FROM status WHERE direction = 'sent' AND code = '13' AND id = ?
-            AND toUnit = ?)
-        """, [time.microseconds, id.rawValue, sender.rawValue])
+          AND status = (SELECT key FROM status WHERE fromUnit = ? AND id = ?
+            AND direction = 'sent' AND code = '13' AND toUnit = ?)
+        """, [time.microseconds, answer.to.rawValue, id.rawValue, sender.rawValue])
     }
     try run(
       "UPDATE tally SET answeredAt = ?, missing = ? WHERE key = ?",

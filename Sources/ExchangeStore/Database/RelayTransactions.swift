@@ -125,8 +125,20 @@ extension Store {
     }
   }
 
-  /// True while a delivery may go on: it was not taken back, answered or begun anew meanwhile, and its
-  /// time to live is not over.
+  /// True while pieces of a delivery may go out: it was not taken back, suspended or expired. An answer
+  /// to what went out before is no reason to stop: the other unit may have asked for them.
+  package func mayGoOn(_ work: DeliveryWork, now: Timestamp) throws -> Bool {
+    try read { database in
+      try database.one(
+        """
+        SELECT 1 FROM delivery WHERE key = ? AND state NOT IN ('cancelled', 'expired', 'suspended')
+          AND (expiresAt IS NULL OR expiresAt > ?)
+        """, [work.key, now.microseconds]) != nil
+    }
+  }
+
+  /// True while the manifest may go out: it was not taken back, answered or begun anew meanwhile, and
+  /// its time to live is not over.
   package func isUnderWay(_ work: DeliveryWork, now: Timestamp) throws -> Bool {
     try read { database in
       try database.one(

@@ -128,8 +128,7 @@ extension Database {
       case .queued: "it is already waiting to be sent"
       case .published: "the broker has it and the receipt is outstanding"
       case .delivered: "the receipt is there"
-      case .cancelled: "it was cancelled"
-      case .retrying, .suspended, .refused, .expired: nil
+      case .retrying, .suspended, .refused, .expired, .cancelled: nil
       }
     if refusal == nil, !dryRun {
       // `progress` starts again: the receiver may have dropped altered pieces.

@@ -1,9 +1,12 @@
-/// Indexes for what grows: thousands of units and statuses of one document, years of deliveries and
+/// A way back from `cancelled`; and indexes for what grows: thousands of units and statuses of one document, years of deliveries and
 /// tallies, and what a hostile unit may pile up. Frozen: a later change is a new migration.
 enum Migration003 {
-  static let name = "003 indexes"
+  static let name = "003 growth"
 
   static let sql = """
+    -- A take-back was declined by all who have the document: it can be sent to the others after all.
+    INSERT INTO transition (machine, fromState, toState) VALUES ('outgoing', 'cancelled', 'queued');
+
     -- A document for thousands of units has thousands of statuses; a tally asks for those of one.
     DROP INDEX status_document;
     CREATE INDEX status_unit ON status (document, fromUnit, key);
@@ -24,11 +27,12 @@ enum Migration003 {
       WHERE state = 'received' AND notBefore IS NULL;
     CREATE INDEX received_postponed ON received (lane, notBefore)
       WHERE state = 'received' AND notBefore IS NOT NULL;
-    CREATE INDEX received_postponedBy ON received (sender, size)
+    CREATE INDEX received_postponedBy ON received (sender, state, notBefore, size)
       WHERE state = 'received' AND notBefore IS NOT NULL;
 
-    -- What a unit has here without a name is summed up for each piece.
+    -- What a unit has here without a name is summed up for each piece; from the index alone, because
+    -- the rows have the content in them.
     DROP INDEX blob_unnamed;
-    CREATE INDEX blob_unnamed ON blob (sender, createdAt, size) WHERE isUnnamed = 1;
+    CREATE INDEX blob_unnamed ON blob (sender, isUnnamed, createdAt, size) WHERE isUnnamed = 1;
     """
 }
