@@ -282,7 +282,9 @@ class Traffic:
                 node.run_cli("recall", row["id"], *how)
                 self.answers += 1
         except RuntimeError as error:
-            if not node.trouble and "DOCUMENT-NOT-RECALLED" not in str(error):
+            # Another clerk may have answered it at the same moment.
+            if not node.trouble and not any(
+                    code in str(error) for code in ("DOCUMENT-NOT-RECALLED", "CHANGED-MEANWHILE")):
                 self.journal.finding(f"a take-back cannot be answered: {error}")
             return 0
         return len(open_ones)
