@@ -181,6 +181,8 @@ class Checker:
             if sent["lastError"] != "REFUSED-BY-PERSON":
                 wrong.append(f"{name}: a person refused it, and the sender does not know")
         elif document.act == REPLACED:
+            if self._is_replacement_gone(document):
+                return  # taken back before it arrived there, perhaps: then nothing replaces it
             if (sent["frozen"], got["frozen"]) != ("replaced", "replaced"):
                 wrong.append(f"{name}: replaced, and is {sent['frozen']} at the sender, "
                              f"{got['frozen']} at the receiver")
@@ -199,6 +201,10 @@ class Checker:
         elif sent["frozen"] or got["frozen"]:
             wrong.append(f"{name}: {sent['frozen']} at the sender, {got['frozen']} at the receiver, "
                          "and nobody took it back or replaced it")
+
+    def _is_replacement_gone(self, document: Document) -> bool:
+        return any(other.replaces == document.id and other.id and other.act in (RECALLED, REPLACED)
+                   for other in self.documents)
 
     def _files(self, node: Node) -> dict[int, list[tuple[str, int, str]]]:
         files: dict[int, list[tuple[str, int, str]]] = collections.defaultdict(list)
@@ -293,9 +299,11 @@ class Checker:
                 self.verdict.bytes += len(content)
                 if hashlib.sha256(content).hexdigest() != digest or len(content) != row["size"]:
                     self.verdict.wrong.append(f"{node.unit}: content {digest} is not itself")
-            missing = database.execute("SELECT count(*) FROM attachment a WHERE NOT EXISTS "
-                                       "(SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)"
-                                       ).fetchone()[0]
+            # A refused document that was replaced is sent no more.
+            missing = database.execute(
+                "SELECT count(*) FROM attachment a LEFT JOIN received r ON r.document = a.document "
+                "WHERE r.state IS NOT 'quarantined' AND NOT EXISTS (SELECT 1 FROM blob "
+                "WHERE blob.sha256 = a.sha256)").fetchone()[0]
             if missing:
                 self.verdict.wrong.append(f"{node.unit}: {missing} attachments without content")
         self.verdict.leftovers += len(leftovers(node))
