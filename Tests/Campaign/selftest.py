@@ -111,7 +111,9 @@ DAMAGES: list[tuple[str, str, str, list[str]]] = [
         "DELETE FROM status WHERE direction = 'received' AND code IN ('15', '16')"]),
     ("a refusal by nobody", "stuck", "REFUSED-BY-PERSON", [
         "UPDATE delivery SET state = 'refused', lastError = 'REFUSED-BY-PERSON' WHERE key = "
-        f"{SENT}"]),
+        "(SELECT max(d.key) FROM delivery d JOIN document ON document.key = d.document WHERE d.state "
+        "= 'delivered' AND frozen IS NULL AND NOT EXISTS (SELECT 1 FROM status WHERE "
+        "status.document = d.document AND code IN ('02', '13')))"]),
     ("content without a row", "leftovers", "", [
         "DELETE FROM blob WHERE rowid = (SELECT max(rowid) FROM blob WHERE content IS NULL)"]),
 ]
