@@ -462,6 +462,25 @@ import Testing
     #expect(try states(alpha) == [.delivered])
   }
 
+  /// So much goes to the unit that every tally has parts, and none names the old document.
+  @Test func anOldDocumentOfABusySenderIsRepairedToo() throws {
+    try alpha.send("cũ", size: 100, to: [Province.beta])
+    try exchange([alpha, beta], through: broker)
+    alpha.clock.advance(by: .seconds(40 * 86_400))
+    for number in 0..<3 { try alpha.send("\(number)", size: 100, to: [Province.beta]) }
+    try exchange([alpha, beta], through: broker)
+    try DatabaseQueue(path: beta.folder.path(Store.fileName)).write {
+      try $0.execute(
+        sql: "DELETE FROM blob WHERE sha256 = (SELECT sha256 FROM attachment WHERE document = 1)")
+    }
+    #expect(try beta.count("blob") == 3)
+    alpha.clock.advance(by: .seconds(60))
+    try Steward(context: alpha.context, policy: .init(part: 1), log: .silent).tally(beta.id)
+    try exchange([alpha, beta], through: broker)
+    #expect(try beta.count("blob") == 4)
+    #expect(try states(alpha).allSatisfy { $0 == .delivered })
+  }
+
   /// The newer one, which replaces the other, is taken in first.
   @Test func whatIsTakenInAfterItsReplacementIsNotInForce() throws {
     let old = try alpha.send("cũ", to: [Province.beta])

@@ -171,8 +171,8 @@ extension Store {
       if !tally.isPartial, tally.entries.count < TallyCodec.maximumEntries {
         found.owed += try database.unnamedDocuments(in: tally, of: sender)
       }
-      // In parts the answers would name what another part has set in motion already.
-      guard !tally.isPartial else { return found }
+      // Also for a part, because a busy sender's tallies all are: what another part's answer has set in
+      // motion already, its sender leaves alone.
       let rest = damaged.subtracting(found.missing).sorted { $0.rawValue < $1.rawValue }
       found.missing += rest.prefix(TallyCodec.maximumEntries - found.missing.count)
       return found
