@@ -76,6 +76,7 @@ package final class Store: Sendable {
     migrator.registerMigration(Migration001.name) { try $0.execute(sql: Migration001.sql) }
     migrator.registerMigration(Migration002.name) { try $0.execute(sql: Migration002.sql) }
     migrator.registerMigration(Migration003.name) { try $0.execute(sql: Migration003.sql) }
+    migrator.registerMigration(Migration004.name) { try $0.execute(sql: Migration004.sql) }
     do {
       let isNewer = try pool.read { try migrator.hasBeenSuperseded($0) }
       guard !isNewer else {
