@@ -27,14 +27,18 @@ extension ReportableError {
 package struct Failure<Code: FailureCode>: ReportableError, Equatable {
   package let kind: Code
   package let reason: String
+  /// The next step for this very cause; nil when the one of the code fits.
+  private let next: String?
 
-  package init(_ kind: Code, _ reason: String) {
+  /// `next` is the next step when the cause asks for another one than the code in general.
+  package init(_ kind: Code, _ reason: String, next: String? = nil) {
     self.kind = kind
     self.reason = reason
+    self.next = next
   }
 
   package var code: String { kind.rawValue }
-  package var hint: String { kind.hint }
+  package var hint: String { next ?? kind.hint }
 
   package static func == (left: Self, right: Self) -> Bool { left.kind == right.kind }
 }
