@@ -1,5 +1,4 @@
 import ArgumentParser
-import ArgumentParser
 import ExchangeCore
 import Foundation
 
@@ -21,6 +20,11 @@ enum Console {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes, .sortedKeys]
     FileHandle.standardOutput.write(try encoder.encode(json) + Data("\n".utf8))
+  }
+
+  /// Says what should be known about an act that was carried out.
+  static func warn(_ warnings: [Warning]) {
+    for warning in warnings { note("warning[\(warning.code)]: \(warning.text)") }
   }
 
   /// Explains a failure with its code and the next step, and returns the exit status.
@@ -108,4 +112,8 @@ indirect enum JSON: Encodable {
     case .object(let members): try container.encode(members)
     }
   }
+}
+
+extension Warning {
+  var json: JSON { .object(["code": .string(code), "text": .string(text)]) }
 }

@@ -162,8 +162,9 @@ import Testing
     draft.signerName = "Nguyễn Văn An"
     draft.position = "Chủ tịch"
     draft.secrecyMark = "thường"
-    let (id, deliveries) = try node.office.send(draft)
-    #expect(deliveries.map(\.to) == [Province.beta.organId, Province.gamma.organId])
+    let sent = try node.office.send(draft)
+    let id = sent.id
+    #expect(sent.deliveries.map(\.to) == [Province.beta.organId, Province.gamma.organId])
     let key = try node.store.documents(idPrefix: id.rawValue)[0].summary.key
     let signed = try node.store.signedManifest(document: key)
     guard

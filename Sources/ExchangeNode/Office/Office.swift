@@ -35,6 +35,14 @@ package struct OutgoingDraft: Sendable {
   }
 }
 
+/// What `Office.send` did.
+package struct SentDocument: Sendable {
+  package let id: RecordID
+  package let deliveries: [DeliverySummary]
+  /// What the clerk should know although the document is issued.
+  package let warnings: [Warning]
+}
+
 /// The acts of a clerk or an administrator, as the CLI and the web call them. None needs the daemon:
 /// they write to the database, and the daemon acts.
 package struct Office: Sendable {
@@ -52,28 +60,28 @@ package struct Office: Sendable {
 
   /// Checks, signs and stores a document with its deliveries. Either all of it is queued when this
   /// returns, or nothing is.
-  package func send(_ draft: OutgoingDraft) throws -> (
-    id: RecordID, deliveries: [DeliverySummary]
-  ) {
+  package func send(_ draft: OutgoingDraft) throws -> SentDocument {
     try context.store.files.requireSpace(limits.freeBytes)
+    var warnings: [Warning] = []
     let id = try context.store.files.keeping {
-      var issued = try prepare(draft)
+      var issued = try prepare(draft, &warnings)
       issued.expiresAt = draft.expiresAt
       try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
       return issued.manifest.documentID
     }
     var filter = DeliveryFilter()
     filter.documents = [id]
-    return (id, try context.store.deliveries(filter))
+    return SentDocument(
+      id: id, deliveries: try context.store.deliveries(filter), warnings: warnings)
   }
 
-  /// Everything of `send` but the transaction.
-  func prepare(_ draft: OutgoingDraft) throws -> IssuedDocument {
-    let manifest = try record(of: draft)
+  /// Everything of `send` but the transaction. Adds what the clerk should know to `warnings`.
+  func prepare(_ draft: OutgoingDraft, _ warnings: inout [Warning]) throws -> IssuedDocument {
+    let manifest = try record(of: draft, &warnings)
     var contents: [StoredContent] = []
     var attachments: [Attachment] = []
     for path in draft.files {
-      let (content, attachment) = try take(path)
+      let (content, attachment) = try take(path, &warnings)
       if let same = attachments.first(where: { $0.sha256 == attachment.sha256 }) {
         throw DocumentError(
           .attachmentDuplicate, "file “\(path)”: is the same file as “\(same.name)”")
@@ -104,7 +112,7 @@ package struct Office: Sendable {
   }
 
   /// The record fields, checked before any file is read.
-  private func record(of draft: OutgoingDraft) throws -> Manifest {
+  private func record(of draft: OutgoingDraft, _ warnings: inout [Warning]) throws -> Manifest {
     if let mark = draft.secrecyMark.map(TextRules.normalized), mark.lowercased() != "thường" {
       throw DocumentError(.secrecy, "secrecy: “\(mark)” must not be entered in the system (Điều 5)")
     }
@@ -166,7 +174,9 @@ package struct Office: Sendable {
       attachments: [])
   }
 
-  private func take(_ path: String) throws -> (StoredContent, Attachment) {
+  private func take(_ path: String, _ warnings: inout [Warning]) throws -> (
+    StoredContent, Attachment
+  ) {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw DocumentError(.attachmentMissing, "file “\(path)”: does not exist")

@@ -29,7 +29,7 @@ struct SendCommand: ParsableCommand {
   @Option(help: "Id of the document of this unit that this one replaces (thay thế).")
   var replaces: String?
   @Option(help: "Secrecy mark: anything but “Thường” is refused (Điều 5).") var secrecy: String?
-  @Flag(help: "Print JSON: id, deliveries (id, to, state).") var json = false
+  @Flag(help: "Print JSON: id, deliveries (id, to, state), warnings (code, text).") var json = false
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
@@ -53,15 +53,18 @@ struct SendCommand: ParsableCommand {
       draft.urgency = known
     }
     let assembly = try folder.assembly()
-    let (id, deliveries) = try assembly.office().send(draft)
+    let sent = try assembly.office().send(draft)
+    Console.warn(sent.warnings)
     if json {
       let watch = try assembly.receiptWatch()
       try Console.print(
         .object([
-          "id": .string(id.rawValue), "deliveries": .array(deliveries.map { $0.json(watch) }),
+          "id": .string(sent.id.rawValue),
+          "deliveries": .array(sent.deliveries.map { $0.json(watch) }),
+          "warnings": .array(sent.warnings.map(\.json)),
         ]))
     } else {
-      Console.print(id.rawValue)
+      Console.print(sent.id.rawValue)
     }
   }
 }

@@ -1,0 +1,26 @@
+/// Something that a person should know about an act that was carried out all the same: printed on
+/// standard error as `warning[CODE]: text`, and a member of `--json`.
+package struct Warning: Sendable, Hashable {
+  package let kind: WarningCode
+  /// What was noticed, with the field and the value.
+  package let text: String
+
+  package init(_ kind: WarningCode, _ text: String) {
+    self.kind = kind
+    self.text = text
+  }
+
+  package var code: String { kind.rawValue }
+}
+
+/// Stable codes of warnings: only ever added.
+package enum WarningCode: String, Sendable, Hashable, CaseIterable {
+  /// A document with this number, notation and year was issued before.
+  case numberUsed = "NUMBER-USED-BEFORE"
+  /// The document's date is later than today.
+  case dateAhead = "DATE-IN-FUTURE"
+  /// The document's date is more than a year ago.
+  case dateOld = "DATE-LONG-AGO"
+  /// The date by which an answer is expected is over.
+  case duePassed = "DUE-DATE-PASSED"
+}
