@@ -13,9 +13,10 @@ class Journal:
     """Thread-safe; every entry is also a line of `journal.jsonl` in the campaign's folder. Progress
     goes to `progress`."""
 
-    def __init__(self, folder: Path, progress: TextIO = sys.stdout) -> None:
+    def __init__(self, folder: Path, progress: TextIO = sys.stdout,
+                 name: str = "campaign") -> None:
         self.start = time.monotonic()
-        self.progress = progress
+        self.progress, self.name = progress, name
         self.lock = threading.Lock()
         self.file = open(folder / "journal.jsonl", "a", encoding="utf-8")
         self.faults: collections.Counter[str] = collections.Counter()
@@ -58,7 +59,7 @@ class Journal:
         self.tell(f"{time.monotonic() - self.start:6.1f} s  {text}")
 
     def tell(self, text: str) -> None:
-        print(f"campaign: {text}", file=self.progress, flush=True)
+        print(f"{self.name}: {text}", file=self.progress, flush=True)
 
     def close(self) -> None:
         self.file.close()
