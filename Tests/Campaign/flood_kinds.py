@@ -21,8 +21,7 @@ AHEAD = 7200.0  # seconds: a signing time that makes a receiver wait
 @dataclass
 class Flood:
     """`make` gives the messages of a flood of some size by a unit; `after` names the flood that the
-    unit of it must have sent before. The sizes count messages, or mebibytes where `title` says
-    so; a quick size of 0 leaves it out there."""
+    same unit must have sent before. A quick size of 0 leaves it out there."""
 
     name: str
     title: str
@@ -258,8 +257,8 @@ FLOODS = [
     Flood("recipients", "documents to 2,000 recipients", EXPRESS, 300, 60, recipients),
     Flood("queue-full", "tiny documents, the sender's queue full", EXPRESS, 600, 200, tiny_urgent,
           is_queue_full=True),
-    Flood("pieces", "MiB of pieces that nothing names", EXPRESS, 400, 48, mebibytes),
-    Flood("quarantined", "MB of garbage", EXPRESS, 300, 24, quarantined),
-    Flood("postponed", "0.9 MB signed two hours ahead", EXPRESS, 300, 24, postponed),
-    Flood("unfinished", "MiB of unfinished files", EXPRESS, 1_500, 45, unfinished),
+    Flood("pieces", "pieces of 1 MiB that nothing names", EXPRESS, 400, 48, mebibytes),
+    Flood("quarantined", "garbage of 1 MB", EXPRESS, 300, 24, quarantined),
+    Flood("postponed", "0.9 MB, signed two hours ahead", EXPRESS, 300, 24, postponed),
+    Flood("unfinished", "pieces of unfinished files", EXPRESS, 1_500, 45, unfinished),
 ]

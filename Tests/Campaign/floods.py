@@ -96,7 +96,7 @@ class Floods:
         self.innocents = Innocents(world.victim, world.innocent, self.folder, self.form.rest)
         self.innocents.traffic(rounds=1)  # connections, caches
         self.innocents.settle(30)
-        checks = hostile.check(world) if CHECKS in (self.options.only or [CHECKS]) else {}
+        checks = hostile.check(world, self.options.quick) if CHECKS in (self.options.only or [CHECKS]) else {}
         for name, text in checks.items():
             self.journal.say(f"{name}: {text or 'holds'}")
         for flood in self.plan:
@@ -142,7 +142,8 @@ class Floods:
         peer.seen.update(hashlib.sha256(body).hexdigest() for _, body, _ in peer.take())
         marks, began = world.marks(), time.time()
         stop = threading.Event()
-        sender = Publishing(peer, messages, flood.pause / (2 if self.options.quick else 1))
+        pause = min(flood.pause, 1) / 2 if self.options.quick else flood.pause
+        sender = Publishing(peer, messages, pause)
         flooded = self.innocents.begin(stop)
         sender.start()
         sender.join()

@@ -4,26 +4,29 @@ document that follows: what one unit sends is judged in its order."""
 
 import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hostile_peer import (PIECE, TEXT, Message, Peer, attachment, content_of, manifest, new_id,
                           pieces, sha256, to_json)
 
 if TYPE_CHECKING:
+    from node import Node
     from world import World
 
 UNIT = "HOSTILE-CHECKS"
 EXPRESS, ORDINARY = "express", "ordinary"
 PATIENCE = 30.0
+SIZES = (900, PIECE, PIECE + 1)  # kept as rows, as one piece, as several
 
 
-def check(world: "World") -> dict[str, str]:
+def check(world: "World", is_quick: bool) -> dict[str, str]:
     """Name of each check, and what is wrong."""
     peer = world.peer(UNIT)
-    checks: list[Callable[[World, Peer], str]] = [
-        garbage_is_not_answered, secret_content_is_not_kept, content_of_others_is_not_betrayed]
-    return {one.__name__.replace("_", " "): one(world, peer) for one in checks}
+    return {
+        "garbage is not answered": garbage(peer),
+        "secret content is not kept": secrecy(world, peer, SIZES[::2] if is_quick else SIZES),
+        "content of others is not betrayed": betrayal(world, peer),
+        "content of others is not destroyed": destruction(world, peer)}
 
 
 # Tools
@@ -58,10 +61,21 @@ def has_come_so_far(peer: Peer) -> None:
                         if content_of(item[1]).get("documentId") not in taken]
 
 
+def send(world: "World", sender: "Node", receiver: "Node", content: bytes) -> str:
+    """An innocent document with this file; returns its id when its receipt is there."""
+    file = world.folder / "cua-nguoi-khac.txt"
+    file.write_bytes(content)
+    document = sender.run_cli(
+        "send", str(file), "--to", receiver.unit, "--number", "7/CV-CD", "--date", "2026-11-20",
+        "--type", "Công văn", "--subject", "Việc riêng").strip()
+    world.wait_delivered(sender, document)
+    return document
+
+
 # Checks
 
 
-def garbage_is_not_answered(_: "World", peer: Peer) -> str:
+def garbage(peer: Peer) -> str:
     """Where no content can be read, there is nothing that an answer could be about."""
     peer.take()
     cut = document(peer).body[:40]
@@ -74,10 +88,10 @@ def garbage_is_not_answered(_: "World", peer: Peer) -> str:
     return f"{len(came)} answers to {2 * len(bodies)} bodies: {came[:3]}" if came else ""
 
 
-def secret_content_is_not_kept(world: "World", peer: Peer) -> str:
+def secrecy(world: "World", peer: Peer, sizes: tuple[int, ...]) -> str:
     """Điều 5: what a manifest with a secrecy mark names does not stay, in any order."""
     wrong = []
-    for size in (900, PIECE, PIECE + 1):
+    for size in sizes:
         for order in ("manifest, pieces", "pieces, manifest, pieces", "part, manifest, rest",
                       "manifest, pieces, pieces"):
             content = b"%PDF-1.7\n" + os.urandom(size - 9)
@@ -112,18 +126,13 @@ def is_kept(world: "World", content: bytes, seconds: float = 6.0) -> str:
         time.sleep(0.1)
 
 
-def content_of_others_is_not_betrayed(world: "World", peer: Peer) -> str:
+def betrayal(world: "World", peer: Peer) -> str:
     """A digest that the victim has from another unit, or sent itself, tells a stranger nothing: the
     stranger hears the same as about a digest that nobody has, and 01 only for its own pieces."""
     wrong = []
     for sender, receiver in ((world.innocent, world.victim), (world.victim, world.innocent)):
         content = f"Văn bản của {sender.unit} {new_id()}\n".encode()
-        file = world.folder / "cua-nguoi-khac.txt"
-        file.write_bytes(content)
-        shown = sender.run_cli(
-            "send", str(file), "--to", receiver.unit, "--number", "7/CV-CD", "--date",
-            "2026-11-20", "--type", "Công văn", "--subject", "Việc riêng")
-        world.wait_delivered(sender, shown.strip())
+        send(world, sender, receiver, content)
         peer.take()
         named = attachment(content)
         values = [manifest(peer.unit, [peer.victim], attachments=[named]),
@@ -145,4 +154,25 @@ def content_of_others_is_not_betrayed(world: "World", peer: Peer) -> str:
             time.sleep(0.05)
         if heard_now != ["01"]:
             wrong.append(f"with its own pieces the unit hears {heard_now or 'nothing'}")
+    return "; ".join(wrong)
+
+
+def destruction(world: "World", peer: Peer) -> str:
+    """A stranger's secrecy mark reaches only what that stranger brought."""
+    peer.take()
+    had, later = (f"Văn bản thường {new_id()}\n".encode() for _ in range(2))
+    document = send(world, world.innocent, world.victim, had)
+    secret = manifest(peer.unit, [peer.victim], secrecyMark="Mật",
+                      attachments=[attachment(had), attachment(later, "tep-2.txt")])
+    peer.publish([*pieces(had, secret["documentId"], ORDINARY),
+                  Message("document", ORDINARY, secret["documentId"], peer.sign(secret)),
+                  *pieces(later, secret["documentId"], ORDINARY)])
+    has_come_so_far(peer)
+    wrong = []
+    for content, name in ((had, document),
+                          (later, send(world, world.innocent, world.victim, later))):
+        folder = world.folder / f"export-{name}"
+        world.victim.run_cli("export", name, "--out", str(folder))
+        if content not in [path.read_bytes() for path in folder.glob("files/*")]:
+            wrong.append(f"the file of {name} is gone")
     return "; ".join(wrong)

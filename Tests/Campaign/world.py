@@ -97,13 +97,13 @@ class World:
         process = self.victim.process
         assert process
         used = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        pages, size = (self.victim.rows(f"PRAGMA {name}")[0][0]
-                       for name in ("page_count", "page_size"))
+        pages, free, size = (self.victim.rows(f"PRAGMA {name}")[0][0]
+                             for name in ("page_count", "freelist_count", "page_size"))
         files = sum(path.stat().st_size for path in self.victim.folder.rglob("*")
                     if path.is_file() and not path.name.startswith("congvan.db"))
         keys = [self.victim.rows(f"SELECT ifnull(max(key), 0) FROM {table}")[0][0]
                 for table in ("status", "notice")]
-        return Marks((int(used[11]) + int(used[12])) / TICK, pages * size, files, *keys)
+        return Marks((int(used[11]) + int(used[12])) / TICK, (pages - free) * size, files, *keys)
 
     def close(self) -> None:
         for peer in self.peers.values():
