@@ -13,6 +13,9 @@ package enum AMQPErrorCode: String, FailureCode, CaseIterable {
   case exchangeMissing = "BROKER-EXCHANGE-MISSING"
   case queueMissing = "BROKER-QUEUE-MISSING"
   case permission = "BROKER-PERMISSION"
+  case tlsMismatch = "BROKER-TLS-MISMATCH"
+  case notAMQP = "BROKER-NOT-AMQP"
+  case connectionLimit = "BROKER-CONNECTION-LIMIT"
   case closed = "BROKER-CLOSED"
   case consumerCancelled = "BROKER-CONSUMER-CANCELLED"
   case `protocol` = "BROKER-PROTOCOL"
@@ -29,10 +32,15 @@ package enum AMQPErrorCode: String, FailureCode, CaseIterable {
     case .loginRefused:
       "check the unit id and password (or certificate) with `congvan config check`, or ask the "
         + "federation's operator whether the broker's user exists"
-    case .vhost: "ask the operator for the vhost's name and for access to it"
+    case .vhost: "correct broker.virtualHost, or ask the operator for access to it"
     case .tls:
-      "check the CA file, that the host is a DNS name of the broker's certificate (an IP address "
-        + "never matches), and the unit's own certificate and key"
+      "check that broker.port is a TLS port, broker.caFile, and the unit's own certificate and key; "
+        + "`congvan config check` looks at what listens there"
+    case .tlsMismatch: "make broker.tls and broker.port fit each other"
+    case .notAMQP: "correct broker.host and broker.port: another service listens there"
+    case .connectionLimit:
+      "the broker's user has as many connections as it may: is a second daemon running as this unit? "
+        + "Those of a broken line end within a minute; if it lasts, ask the operator"
     case .exchangeMissing, .queueMissing:
       "the unit is not provisioned on the broker: ask the federation's operator to do it"
     case .permission:
@@ -42,7 +50,8 @@ package enum AMQPErrorCode: String, FailureCode, CaseIterable {
     case .consumerCancelled:
       "the broker stopped delivering (queue deleted or its node down): ask the operator if it lasts"
     case .protocol:
-      "the peer does not speak AMQP 0-9-1 as expected: check that host and port are a RabbitMQ's"
+      "the peer does not speak AMQP 0-9-1 as expected: check that host and port are a RabbitMQ's "
+        + "with `congvan config check`"
     case .channelRenewed:
       "nothing to do: the node connects again by itself; if it lasts, ask the operator whether the "
         + "queue is full or has lost its leader"

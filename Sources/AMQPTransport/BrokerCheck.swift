@@ -13,8 +13,7 @@ package struct BrokerCheck: Sendable, Hashable {
   package static func run(_ settings: BrokerSettings, at host: BrokerHost) throws(AMQPError)
     -> BrokerCheck
   {
-    let connection = try BrokerConnection(
-      settings, at: host, role: "check", wake: WakeDescriptor(), watchdog: Watchdog())
+    let connection = try open(settings, at: host)
     try connection.openChannel()
     try connection.checkExchange()
     var waiting: [Lane: Int] = [:]
@@ -26,5 +25,27 @@ package struct BrokerCheck: Sendable, Hashable {
     let broker = [properties.text("product"), properties.text("version")].compactMap { $0 }
     connection.close(within: LinkRunner.goodbyeLimit)
     return BrokerCheck(broker: broker.joined(separator: " "), waiting: waiting)
+  }
+
+  /// Logs in; looks at the port when that fails in a way that has several causes.
+  private static func open(_ settings: BrokerSettings, at host: BrokerHost) throws(AMQPError)
+    -> BrokerConnection
+  {
+    do {
+      return try BrokerConnection(
+        settings, at: host, role: "check", wake: WakeDescriptor(), watchdog: Watchdog())
+    } catch {
+      throw error.diagnosed(at: host, settings: settings)
+    }
+  }
+
+  /// What no login can see, said for a broker that names itself as `broker` does; nil when there is
+  /// nothing to say: before 4.0 RabbitMQ has no delivery limit by itself.
+  package var caveat: String? {
+    let version = broker.split(separator: " ").last.flatMap { $0.split(separator: ".").first }
+    if let major = version.flatMap({ Int($0) }), major < 4 { return nil }
+    return "\(broker.isEmpty ? "this broker" : broker) may delete a message after 20 failed "
+      + "deliveries; whether its definitions forbid that (delivery-limit) a node's login cannot see: the operator "
+      + "imports the definitions of this version of congvan and checks with: congvan broker check"
   }
 }

@@ -45,6 +45,58 @@ import Testing
     await second.end()
   }
 
+  /// RabbitMQ 4 deletes at 20 what has no other limit. The broker counts, and the transport passes it
+  /// on.
+  @Test func aMessageThatIsReturnedThirtyTimesStays() async throws {
+    let broker = try TestBroker.shared
+    let unit = try broker.units(1)[0]
+    try broker.publish(
+      Data("x".utf8), to: Topology.hub, routingKey: Topology.routingKey(.ordinary, to: unit.id))
+    let sink = RecordingSink()
+    sink.state.update { $0.storeFailures = 30 }
+    let consumer = RunningLoop.consume(unit.settings(broker), into: sink)
+    _ = try #require(await sink.state.wait(within: .seconds(60)) { !$0.messages.isEmpty })
+    #expect(sink.state.value.messages.map(\.failedDeliveries) == [30])
+    await consumer.end()
+  }
+
+  /// While nothing can be stored no connection is opened, so the message is delivered once.
+  @Test func withoutRoomNoConnectionIsOpened() async throws {
+    let broker = try TestBroker.shared
+    let unit = try broker.units(1)[0]
+    try broker.publish(
+      Data("x".utf8), to: Topology.hub, routingKey: Topology.routingKey(.ordinary, to: unit.id))
+    let sink = RecordingSink()
+    sink.state.update { $0.roomFailures = 25 }
+    let consumer = RunningLoop.consume(unit.settings(broker), into: sink)
+    let state = try await sink.stored(1)
+    #expect(state.messages.map(\.redelivered) == [false])
+    #expect(state.links.prefix(25).allSatisfy { if case .down = $0 { true } else { false } })
+    #expect(state.links.dropFirst(25).first == .connecting(to: "localhost:\(broker.port)"))
+    await consumer.end()
+  }
+
+  /// However long it lasted, the wait for room stays short: what waits in the queue comes soon after
+  /// the repair.
+  @Test func roomIsAskedForAgainSoon() async throws {
+    let broker = try TestBroker.shared
+    let unit = try broker.units(1)[0]
+    let sink = RecordingSink()
+    sink.state.update { $0.roomFailures = .max }
+    let transport = RabbitTransport(
+      settings: unit.settings(broker), retryDelay: { _ in .seconds(3600) })
+    let stop = StopSignal()
+    Thread.detachNewThread { transport.consume(.ordinary, into: sink, until: stop) }
+    let state = try #require(await sink.state.wait { !$0.links.isEmpty })
+    guard case .down(_, _, let delay) = state.links[0] else {
+      Issue.record("\(state.links)")
+      return
+    }
+    #expect(delay <= .seconds(2))
+    stop.request()
+    _ = try #require(await sink.state.wait { $0.links.last == .stopped })
+  }
+
   @Test func aDeletedQueueIsNoticed() async throws {
     let broker = try TestBroker.shared
     let unit = try broker.units(1)[0]

@@ -104,7 +104,8 @@ import Testing
   }
 
   /// The broker takes and gives header bytes that the library does not: the message behind it comes. A
-  /// quorum queue writes them anew when it gives the message a second time, a classic queue never does.
+  /// quorum queue writes them anew when it gives the message a second time, a classic queue never does;
+  /// RabbitMQ 4 writes them anew for everybody.
   @Test(arguments: ["quorum", "classic"])
   func aHeaderThatTheLibraryCannotReadBlocksNobody(queueType: String) async throws {
     let messages = try await receive(4, queueType: queueType) { client, exchange, key, unit in
@@ -117,7 +118,8 @@ import Testing
       try client.publish(to: exchange, routingKey: key, messageID: [66], userID: unit.rawValue)
     }
     #expect(messages.first?.envelope.messageID == "A" && messages.last?.envelope.messageID == "B")
-    #expect(messages.map(\.isReadable).count { !$0 } == (queueType == "classic" ? 2 : 0))
+    let isPassedOn = try TestBroker.shared.majorVersion() < 4 && queueType == "classic"
+    #expect(messages.map(\.isReadable).count { !$0 } == (isPassedOn ? 2 : 0))
   }
 
   @Test func aSenderIsAssertedOnlyByTheBroker() async throws {

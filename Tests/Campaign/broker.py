@@ -35,8 +35,11 @@ class Broker:
 
     @staticmethod
     def _run(*command: str | Path, timeout: float = 150) -> str:
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
-                              timeout=timeout, stdin=subprocess.DEVNULL)
+        try:
+            done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
+                                  timeout=timeout, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"{' '.join(map(str, command))}: {error}") from error
         if done.returncode:
             raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()[-400:]}")
         return done.stdout

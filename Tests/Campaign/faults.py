@@ -39,6 +39,7 @@ LEAST_KILLS = 20  # at every crash point, in the short form
 LEAST_LEADERS = 4  # killed in the short form of a cluster
 LEADER, QUEUE, RESTORE = ("cluster: leader kill -9", "broker: queue deleted",
                           "broker: restored from an old backup")
+FULL_POLICY = f"/api/policies/{VHOST}/campaign-full"
 RECEIVER = "node: receiver restored from an old backup"
 Kind = tuple[int, str, Callable[[random.Random], bool]]  # share, name, action
 
@@ -214,6 +215,10 @@ class Faults:
             if node.arm:
                 node.kill()
         self.broker.start_all()
+        self._repeat(lambda: self._memory_watermark("0.4"))
+        self._repeat(lambda: self._disk_limit("50MB"))
+        with contextlib.suppress(RuntimeError):  # it is not there, most of the time
+            self.broker.api("DELETE", FULL_POLICY)
 
     def _pause(self, seconds: float) -> None:
         self.stop.wait(seconds)
@@ -293,12 +298,8 @@ class Faults:
     def _trouble(self, kind: str) -> Iterator[Node]:
         node = self.disk_node
         assert node
-        node.trouble = kind
-        try:
+        with node.in_trouble(kind):
             yield node
-        finally:
-            time.sleep(1.5)  # who was refused may say so a moment later
-            node.trouble = ""
 
     def disk_fills(self, rng: random.Random) -> bool:
         with self._trouble(DISK_FULL) as node:
@@ -451,18 +452,24 @@ class Faults:
 
     def memory_alarm(self, rng: random.Random) -> bool:
         try:
-            self.broker.ctl("set_vm_memory_high_watermark", "0.00001")
+            self._memory_watermark("0.00001")
             self._pause(rng.uniform(2, 8))
         finally:
-            self.broker.ctl("set_vm_memory_high_watermark", "0.4")
+            self._repeat(lambda: self._memory_watermark("0.4"))
         return True
+
+    def _memory_watermark(self, value: str) -> None:
+        self.broker.ctl("set_vm_memory_high_watermark", value)
+
+    def _disk_limit(self, value: str) -> None:
+        self.broker.ctl("set_disk_free_limit", value)
 
     def disk_alarm(self, rng: random.Random) -> bool:
         try:
-            self.broker.ctl("set_disk_free_limit", "100000GB")
+            self._disk_limit("100000GB")
             self._pause(rng.uniform(2, 8))
         finally:
-            self.broker.ctl("set_disk_free_limit", "50MB")
+            self._repeat(lambda: self._disk_limit("50MB"))
         return True
 
     def close_connection(self, rng: random.Random) -> bool:
@@ -477,14 +484,14 @@ class Faults:
     def queue_full(self, rng: random.Random) -> bool:
         """One unit's queues take almost nothing for a moment: nacks for its senders."""
         unit = self._node(rng).unit
-        path = f"/api/policies/{VHOST}/campaign-full"
         try:
-            self.broker.api("PUT", path, {
+            self.broker.api("PUT", FULL_POLICY, {  # one policy applies: it repeats the product's limit
                 "pattern": f"^congvan\\.(ordinary|express)\\.{unit}$", "apply-to": "queues",
-                "priority": 9, "definition": {"max-length": 1, "overflow": "reject-publish"}})
+                "priority": 9, "definition": {"max-length": 1, "overflow": "reject-publish",
+                                              "delivery-limit": 1_000_000_000}})
             self._pause(rng.uniform(1, 4))
         finally:
-            self._repeat(lambda: self.broker.api("DELETE", path))
+            self._repeat(lambda: self.broker.api("DELETE", FULL_POLICY))
         return True
 
     def queue_deleted(self, rng: random.Random) -> bool:
@@ -518,7 +525,9 @@ class Faults:
         log = self.broker.members[0] / "log" / "rabbit.log"
 
         def said() -> int:
-            return log.read_text(errors="replace").count("waiting for delivery acknowledgement")
+            text = log.read_text(errors="replace")  # RabbitMQ 3.10 and 4.0
+            return text.count("waiting for delivery acknowledgement") + text.count(
+                "waiting for a consumer acknowledgement of a delivery")
 
         before = said()
         try:

@@ -9,7 +9,8 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,21 @@ Arm = tuple[str, int]  # crash point, number of the pass at which the process en
 DISK_FULL, READ_ONLY = "disk full", "disk read-only"
 
 
+@dataclass
+class Life:
+    """One process of a node, and the ends that faults were about to cause it. They belong to this
+    process and are only ever added: the next fault may come before the end of the last is judged."""
+
+    process: subprocess.Popen[bytes]
+    arm: Arm | None
+    log_offset: int  # where in the log its own lines begin
+    begun: float = field(default_factory=time.monotonic)
+    expected: set[int] = field(default_factory=set)  # SIGKILL, SIGTERM
+
+
 class Node:
-    """One unit. Faults say what they are about to do (`expect`), so that an end that nobody caused
-    is a finding."""
+    """One unit. Faults say what they are about to do (`Life.expected`, `in_trouble`), so that an end
+    that nobody caused is a finding."""
 
     def __init__(self, unit: str, folder: Path, program: Path, proxy: Proxy, journal: Journal,
                  shim: Path | None) -> None:
@@ -32,15 +45,14 @@ class Node:
         self.set_clock(0)
         self.log_path = folder.parent / f"{unit}.log"
         self.lock = threading.RLock()
-        self.process: subprocess.Popen[bytes] | None = None
-        self.expected: str | None = None  # the end that a fault is about to cause
-        self.arm: Arm | None = None
+        self.life: Life | None = None
         self.next_arm: Arm | None = None
         self.armer: Callable[[], Arm | None] | None = None
         self.rest = 0.0  # seconds until the next start
         self.is_closing = False
-        self.is_held = self.is_standing = False  # see stand_still
-        self.trouble = ""  # DISK_FULL, READ_ONLY: the node and its clerks may refuse to work
+        self.holds = 0  # see stand_still
+        self.is_standing = False
+        self.troubles: list[tuple[str, float, float]] = []  # kind, from, to (monotonic)
         self.is_receiving_only = False
         self.clerks = 0  # commands that may write, running now
         self.restarts = 0
@@ -66,88 +78,101 @@ class Node:
     def _supervise(self) -> None:
         failures = 0
         while not self.is_closing:
-            if self.is_held:
+            if self.holds:
                 self.is_standing = True
                 time.sleep(0.02)
                 continue
             self.is_standing = False
             with self.lock:
                 arm = self.next_arm or (self.armer() if self.armer else None)
-                self.next_arm, self.arm, self.expected = None, arm, None
-                begun = time.monotonic()
+                self.next_arm = None
                 with open(self.log_path, "ab") as log:
                     log.write(f"--- start, armed {arm}\n".encode())
                     log.flush()
-                    self.process = subprocess.Popen(
+                    process = subprocess.Popen(
                         [str(self.program), "node", "--dir", str(self.folder)], stdout=log,
                         stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                         env=self.environment(arm))
-            code = self.process.wait()
+                    life = self.life = Life(process, arm, log.tell())
+            code = process.wait()
             with self.lock:
                 self.restarts += 1
-                self._judge_end(code, time.monotonic() - begun)
+                self.judge_end(life, code)
                 # A folder that cannot be used at once (disk full) is tried again, not hammered.
-                failures = failures + 1 if code > 0 and time.monotonic() - begun < 2 else 0
+                failures = failures + 1 if code > 0 and time.monotonic() - life.begun < 2 else 0
                 rest, self.rest = max(self.rest, min(failures, 5) * 0.3), 0.0
             time.sleep(rest)
 
-    def _judge_end(self, code: int, seconds: float) -> None:
-        expected, arm = self.expected, self.arm
-        killed = code == -signal.SIGKILL
-        if arm and killed and expected is None:
-            self.journal.crash(arm[0], hit=True)
-            self.journal.fault("node: crash point", point=arm[0])
-        elif arm:
-            self.journal.crash(arm[0], hit=False)
-        if killed and (expected == "kill" or arm):
+    def judge_end(self, life: Life, code: int) -> None:
+        """A finding, unless something that was done to this very process explains its end."""
+        arm, killed = life.arm, code == -signal.SIGKILL
+        if arm:
+            is_hit = killed and signal.SIGKILL not in life.expected
+            self.journal.crash(arm[0], hit=is_hit)
+            if is_hit:
+                self.journal.fault("node: crash point", point=arm[0])
+        if killed and (signal.SIGKILL in life.expected or arm):
             return
-        # So young a process has not said yet that it wants to hear of SIGTERM; it may have been
-        # frozen for some seconds meanwhile.
-        if expected == "term" and (code == 0 or (code == -signal.SIGTERM and seconds < 10)):
+        if signal.SIGTERM in life.expected and (
+                code == 0 or code == -signal.SIGTERM and not self._has_started(life)):
             return
-        if code > 0 and self.trouble:
-            self.journal.note(f"node starts refused, {self.trouble}")
+        # What cannot use its disk may say so a little later than the disk is repaired.
+        if code > 0 and (trouble := self.trouble_since(max(life.begun, time.monotonic() - 20))):
+            self.journal.note(f"node starts refused, {trouble}")
             return
+        expected = sorted(signal.Signals(number).name for number in life.expected)
         self.journal.finding(
             f"node {self.unit} ended with {code}, expected {expected}, armed {arm}: "
             f"see {self.log_path}")
 
+    def _has_started(self, life: Life) -> bool:
+        """Before it says so, a process has not asked yet to hear of SIGTERM."""
+        with open(self.log_path, "rb") as log:
+            log.seek(life.log_offset)
+            return b"node started" in log.read(1_000_000)
+
+    @property
+    def arm(self) -> Arm | None:
+        return self.life.arm if self.life else None
+
     @property
     def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.life is not None and self.life.process.poll() is None
 
-    def kill(self, rest: float = 0.0, arm: Arm | None = None) -> bool:
+    def _strike(self, number: int, rest: float = 0.0, arm: Arm | None = None) -> Life | None:
+        """A signal for the process that runs now. `arm` is for the next one, and waits for it."""
         with self.lock:
             if not self.is_running:
-                return False
-            assert self.process
-            self.expected, self.rest, self.next_arm = "kill", rest, arm
-            self.process.send_signal(signal.SIGKILL)
-        return True
+                return None
+            assert self.life
+            self.life.expected.add(number)
+            self.rest, self.next_arm = max(self.rest, rest), arm or self.next_arm
+            self.life.process.send_signal(number)
+            return self.life
+
+    def kill(self, rest: float = 0.0, arm: Arm | None = None) -> bool:
+        return self._strike(signal.SIGKILL, rest, arm) is not None
 
     def terminate(self, rest: float = 0.0, patience: float = 40) -> bool:
         """SIGTERM; a daemon that does not end is a finding, and is killed."""
-        with self.lock:
-            if not self.is_running:
-                return False
-            process = self.process
-            assert process
-            self.expected, self.rest = "term", rest
-            process.send_signal(signal.SIGTERM)
+        life = self._strike(signal.SIGTERM, rest)
+        if life is None:
+            return False
         try:
-            process.wait(patience)
+            life.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.journal.finding(f"node {self.unit} did not end {patience} s after SIGTERM")
             with self.lock:
-                self.expected = "kill"
-                process.kill()
+                life.expected.add(signal.SIGKILL)
+                life.process.kill()
         return True
 
     def freeze(self, seconds: float) -> bool:
         with self.lock:
-            process = self.process
-            if process is None or process.poll() is not None:
+            if not self.is_running:
                 return False
+            assert self.life
+            process = self.life.process
             process.send_signal(signal.SIGSTOP)
         try:
             time.sleep(seconds)
@@ -158,20 +183,45 @@ class Node:
     @contextlib.contextmanager
     def stand_still(self) -> Any:
         """The node is ended and not started again until the block is left."""
-        self.is_standing, self.is_held = False, True
+        with self.lock:
+            self.is_standing = False
+            self.holds += 1
         try:
             while self.thread and self.thread.is_alive() and not self.is_standing:
                 self.terminate()
                 time.sleep(0.02)
             yield
         finally:
-            self.is_held = False
+            with self.lock:
+                self.holds -= 1
+
+    @contextlib.contextmanager
+    def in_trouble(self, kind: str) -> Iterator[None]:
+        """DISK_FULL or READ_ONLY: the node and its clerks may refuse to work."""
+        with self.lock:
+            self.troubles.append((kind, time.monotonic(), float("inf")))
+            number = len(self.troubles) - 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.troubles[number] = kind, self.troubles[number][1], time.monotonic()
+
+    def trouble_since(self, moment: float) -> str:
+        """The trouble that there was at any time since then (monotonic), or "". Whoever asks begins
+        with the beginning of what failed: the trouble may be over before the failure is seen."""
+        with self.lock:
+            return next((kind for kind, _, end in reversed(self.troubles) if end >= moment), "")
+
+    @property
+    def trouble(self) -> str:
+        return self.trouble_since(time.monotonic())
 
     def sample(self) -> None:
         """The most memory and open files that any process of this node has had."""
-        process = self.process
+        life = self.life
         with contextlib.suppress(OSError, StopIteration, AttributeError):
-            folder = Path(f"/proc/{process.pid}")
+            folder = Path(f"/proc/{life.process.pid}")
             peak = next(line for line in (folder / "status").read_text().splitlines()
                         if line.startswith("VmHWM:"))
             self.peak_kib = max(self.peak_kib, int(peak.split()[1]))
@@ -189,9 +239,7 @@ class Node:
         self.is_closing = True
         with contextlib.suppress(Exception):
             while self.thread and self.thread.is_alive():
-                if self.process:
-                    self.expected = "kill"
-                    self.process.kill()
+                self.kill()
                 self.thread.join(0.1)
 
     # Clock

@@ -1,14 +1,19 @@
 #!/usr/bin/python3
 """Does the checker see what it is there to see? Takes the folder of a campaign that was kept
 (--keep), damages copies of its databases in one way each, and expects the checker to say so. And
-does a campaign that did too little fail, and the same seed make the same plan?"""
+does a campaign that did too little fail, does the same seed make the same plan, and is an end of a
+process a finding exactly when nothing that was done to it explains it?"""
 
 import itertools
 import json
 import shutil
+import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +23,8 @@ import fsync_order
 from check import Checker, Verdict
 from journal import Journal
 from meddler import Forgery
-from node import Node
+from node import DISK_FULL, Life, Node
+from proxy import Proxy
 from traffic import Document
 
 UNITS = ["LDLD-TINH", "CDCT-HUYEN", "CDCS-MAY", "CDCS-DET"]
@@ -168,6 +174,103 @@ def shortfall_is_seen(scratch: Path) -> bool:
     return enough and not plan.is_done() and len(found) == 1 and "ack.after" in found[0]
 
 
+KILLED, ENDED, REFUSED_TO_START = -signal.SIGKILL, -signal.SIGTERM, 1
+# What was done to a process, in this order; whether it had said that it started; how it ended;
+# whether that is a finding.
+ENDS: list[tuple[list[int], bool, int, bool]] = [
+    ([signal.SIGKILL], True, KILLED, False),
+    ([signal.SIGKILL, signal.SIGTERM], True, KILLED, False),  # the second fault overtakes the first
+    ([signal.SIGTERM, signal.SIGKILL], True, KILLED, False),
+    ([signal.SIGTERM, signal.SIGKILL], True, 0, False),
+    ([signal.SIGTERM], True, 0, False),
+    ([signal.SIGTERM], False, ENDED, False),
+    ([signal.SIGTERM], True, ENDED, True),
+    ([signal.SIGTERM], True, KILLED, True),
+    ([signal.SIGKILL], True, ENDED, True),
+    ([signal.SIGKILL], True, 0, True),
+    ([signal.SIGTERM, signal.SIGKILL], True, REFUSED_TO_START, True),
+    ([], True, KILLED, True), ([], True, 0, True), ([], True, REFUSED_TO_START, True)]
+
+
+def watched_node(scratch: Path, name: str) -> tuple[Node, Journal]:
+    """A node whose process only waits for SIGTERM, with a journal of its own."""
+    folder = scratch / name
+    folder.mkdir()
+    program = folder / "program"
+    program.write_text("#!/usr/bin/python3\nimport signal, sys\n"
+                       "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+                       "print('node started', flush=True)\nsignal.pause()\n")
+    program.chmod(0o700)
+    journal = Journal(folder, progress=open(folder / "progress", "w"))
+    return Node(name, folder / "node", program, cast(Proxy, PortOnly()), journal, None), journal
+
+
+class PortOnly:
+    port = 1
+
+
+def ends_are_judged(scratch: Path) -> bool:
+    """Every row of ENDS, and refusals to start during a trouble, just after one, and long after."""
+    node, journal = watched_node(scratch, "ends")
+    wrong = 0
+
+    def is_finding(done: list[int], started: bool, code: int, begun: float) -> bool:
+        node.log_path.write_text("--- start\n" + "node started\n" * started)
+        before = len(journal.findings)
+        node.judge_end(Life(cast(Any, None), None, 0, begun, set(done)), code)
+        return len(journal.findings) > before
+
+    now = time.monotonic()
+    for done, started, code, expected in ENDS:
+        wrong += is_finding(done, started, code, now - 60) != expected
+    for begun, end, expected in ((now - 60, float("inf"), False), (now - 60, now - 1, False),
+                                 (now - 1, now - 5, True), (now - 60, now - 50, True)):
+        node.troubles = [(DISK_FULL, now - 100, end), (DISK_FULL, now - 200, now - 150)]
+        wrong += is_finding([], False, REFUSED_TO_START, begun) != expected
+    journal.close()
+    return wrong == 0
+
+
+def faults_overtake_each_other(scratch: Path) -> bool:
+    """Real processes, and faults of two lanes at the same moment: no end of theirs is a finding, and
+    one that nobody caused is."""
+    node, journal = watched_node(scratch, "overtaken")
+    node.begin()
+
+    def wait(condition: Any) -> None:
+        deadline = time.monotonic() + 30
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    for number in range(12):
+        restarts = node.restarts
+        wait(lambda: node.is_running)
+        with node.lock:  # the supervisor cannot judge the first before the second came
+            life = node.life
+            node.kill()
+            assert life
+            life.expected.add(signal.SIGTERM)
+            life.process.wait(30)
+        lanes = [threading.Thread(target=node.terminate if (number + lane) % 2 else node.kill)
+                 for lane in range(3)]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        wait(lambda: node.restarts > restarts)
+    expected = [text for text in journal.findings if "ended with" in text]
+    wait(lambda: node.is_running)
+    before = len(journal.findings)
+    life = node.life
+    assert life
+    subprocess.run(["kill", "-KILL", str(life.process.pid)], check=True)
+    wait(lambda: len(journal.findings) > before)
+    seen = len(journal.findings) - before
+    node.abort()
+    journal.close()
+    return not expected and seen == 1
+
+
 def main() -> int:
     folder = Path(sys.argv[1])
     failed = 0
@@ -175,6 +278,10 @@ def main() -> int:
         journal = Journal(Path(scratch))
         for name, seen in (("an acknowledgement before its sync", order_is_seen(Path(scratch))),
                            ("a campaign that did too little", shortfall_is_seen(Path(scratch))),
+                           ("ends that nobody caused, and no others",
+                            ends_are_judged(Path(scratch))),
+                           ("faults that overtake each other",
+                            faults_overtake_each_other(Path(scratch))),
                            ("the same seed, the same plan", plan_is_seeded())):
             print(f"{'seen' if seen else 'NOT SEEN'}: {name}")
             failed += not seen

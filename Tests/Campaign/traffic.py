@@ -190,13 +190,18 @@ class Traffic:
         if rng.random() < 0.15:
             document.urgent = True
             arguments += ["--urgency", rng.choice(["khẩn", "thượng-khẩn", "hỏa-tốc"])]
-        self._send(sender, document, arguments, rng)
-        for name in paths:
-            Path(name).unlink()
-        with self.lock:
-            self.documents.append(document)
-            self.ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
-            self.ledger.flush()
+        try:
+            self._send(sender, document, arguments, rng)
+        except BaseException:  # what became of it is asked when everything has ended
+            document.is_open = True
+            raise
+        finally:
+            for name in paths:
+                Path(name).unlink()
+            with self.lock:
+                self.documents.append(document)
+                self.ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
+                self.ledger.flush()
 
     # What people do with documents
 
@@ -223,17 +228,19 @@ class Traffic:
     def _act(self, node: Node, document: Document, rng: random.Random | None, *arguments: str
              ) -> None:
         """Some of these processes are killed too, as `rng` says."""
+        begun = time.monotonic()
         process = node.cli(*arguments)
-        if rng and rng.random() < 0.2:
+        is_struck = bool(rng and rng.random() < 0.2)
+        if rng and is_struck:
             time.sleep(rng.random() * 0.04)
             process.kill()
         _, error = process.communicate(timeout=120)
-        if process.returncode == -signal.SIGKILL:
+        if process.returncode == -signal.SIGKILL and is_struck:
             self.journal.fault("person: kill -9", act=arguments[0])
             document.is_act_open = True
-        elif process.returncode and node.trouble:
+        elif process.returncode and (trouble := node.trouble_since(begun)):
             document.act = document.refused_by = ""
-            self.journal.note(f"acts of people refused, {node.trouble}")
+            self.journal.note(f"acts of people refused, {trouble}")
         elif process.returncode:
             self.journal.finding(f"congvan {arguments[0]} {document.id} ended with "
                                  f"{process.returncode}: {error.strip()[:300]}")
@@ -275,6 +282,7 @@ class Traffic:
 
     def answer(self, node: Node, rng: random.Random, limit: int = 1_000) -> int:
         """Answers take-backs; returns how many were open."""
+        begun = time.monotonic()
         try:
             open_ones = json.loads(node.run_cli("inbox", "--recalled", "--json"))[:limit]
             for row in open_ones:
@@ -283,7 +291,7 @@ class Traffic:
                 self.answers += 1
         except RuntimeError as error:
             # Another clerk may have answered it at the same moment.
-            if not node.trouble and not any(
+            if not node.trouble_since(begun) and not any(
                     code in str(error) for code in ("DOCUMENT-NOT-RECALLED", "CHANGED-MEANWHILE")):
                 self.journal.finding(f"a take-back cannot be answered: {error}")
             return 0
@@ -301,6 +309,7 @@ class Traffic:
                 arm = (self.choose(points) if self.choose else rng.choice(points), 1)
             else:
                 kill_after = rng.random() * 0.04
+        begun = time.monotonic()
         process = node.cli(*arguments, arm=arm)
         if kill_after is not None:
             time.sleep(kill_after)
@@ -315,10 +324,8 @@ class Traffic:
         if code == 0:
             document.id, document.outcome = out.strip(), "issued"
             return
-        trouble = node.trouble
-        while node.trouble:  # a reader cannot open the database either, when no daemon has it open
-            time.sleep(0.1)
-        found = document.id = find(node, document.subject)
+        trouble = node.trouble_since(begun)
+        found = document.id = find_soon(node, document.subject)
         document.outcome = "process died, issued" if found else "process died, nothing issued"
         if code == -signal.SIGKILL and (arm or kill_after is not None):
             if arm:
@@ -348,6 +355,19 @@ def has_acted(nodes: dict[str, Node], document: Document) -> bool:
         sql = "SELECT count(*) FROM status WHERE documentID = ? AND direction = 'sent' AND code = '02'"
         node = nodes[document.refused_by]
     return bool(node.rows(sql, document.id)[0][0])
+
+
+def find_soon(node: Node, subject: str) -> str | None:
+    """As `find`. A reader cannot open the database either while the disk is full or locked and no
+    daemon has it open; the next such fault may begin between two looks."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return find(node, subject)
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def find(node: Node, subject: str) -> str | None:

@@ -48,6 +48,7 @@ final class TestNode: Sendable {
 
   private struct Quiet: IntakeEvents {
     func stored(hasMessages: Bool, hasPieces: Bool) {}
+    func deliveredOften(messages: Int, failures: Int64) {}
     func connectionChanged(_ state: LinkState) {}
     func wentIdle() {}
   }

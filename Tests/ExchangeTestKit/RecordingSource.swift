@@ -114,6 +114,8 @@ package final class RecordingSink: DeliverySink {
     package var idles = 0
     /// How many of the next calls of `store` throw.
     package var storeFailures = 0
+    /// How many of the next calls of `requireRoom` throw.
+    package var roomFailures = 0
     /// False: bodies are dropped, for tests of memory.
     package var keepsBodies = true
   }
@@ -123,6 +125,15 @@ package final class RecordingSink: DeliverySink {
 
   /// Nothing to set: tests change the state.
   package init() {}
+
+  /// As the port says; throws `Trouble` while `roomFailures` lasts.
+  package func requireRoom() throws {
+    try state.update { state in
+      guard state.roomFailures > 0 else { return }
+      state.roomFailures -= 1
+      throw RecordingSource.Trouble()
+    }
+  }
 
   /// As the port says; throws `Trouble` while `storeFailures` lasts.
   package func store(_ batch: [InboundMessage]) throws {

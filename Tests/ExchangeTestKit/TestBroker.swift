@@ -1,7 +1,8 @@
 package import ExchangeCore
 package import Foundation
 
-/// A private RabbitMQ for tests, booted through `deploy/broker`.
+/// A private RabbitMQ for tests, booted through `deploy/broker`; of another system when
+/// `CONGVAN_TEST_BROKER_ROOT` names its root.
 ///
 /// `shared` serves all tests that leave the broker as it is and isolates them by fresh unit ids;
 /// tests that kill it or raise alarms boot one of their own. A helper process waits for the end of
@@ -18,6 +19,8 @@ package final class TestBroker: Sendable {
   package let port: Int
   /// TLS; demands a client certificate.
   package let tlsPort: Int
+  /// The management pages.
+  package let httpPort: Int
   /// Vouches for the broker and for `clientCertificate`.
   package let certificates: TestCertificates
 
@@ -40,6 +43,7 @@ package final class TestBroker: Sendable {
     let addresses = try String(contentsOfFile: "\(folder)/broker/broker.env", encoding: .utf8)
     port = try Self.number("CONGVAN_BROKER_PORT", in: addresses)
     tlsPort = try Self.number("CONGVAN_BROKER_TLS_PORT", in: addresses)
+    httpPort = try Self.number("CONGVAN_BROKER_HTTP_PORT", in: addresses)
   }
 
   // MARK: Units
@@ -86,6 +90,16 @@ package final class TestBroker: Sendable {
     guard let body else { return try Command.run(arguments) }
     return try Command.run(
       arguments + ["-"], input: try JSONSerialization.data(withJSONObject: body))
+  }
+
+  /// 3 or 4, for what the versions do differently.
+  package func majorVersion() throws -> Int {
+    let overview = try JSONSerialization.jsonObject(with: try api("GET", "/api/overview"))
+    let version = (overview as? [String: Any])?["rabbitmq_version"] as? String
+    guard let major = version?.split(separator: ".").first.flatMap({ Int($0) }) else {
+      throw Missing(what: "rabbitmq_version")
+    }
+    return major
   }
 
   /// Runs rabbitmqctl, about a second; prefer `api`.

@@ -17,6 +17,8 @@ enum TestTopology {
         var arguments: [String: Any] = [
           "x-queue-type": queueType, "x-overflow": "reject-publish",
         ]
+        // What RabbitMQ 4 would set by itself is 20, at which it deletes a message.
+        if queueType == "quorum" { arguments["x-delivery-limit"] = 1_000_000_000 }
         if let limit { arguments["x-max-length"] = limit }
         queues.append(
           [

@@ -55,13 +55,17 @@ enum BrokerSocket {
       throw AMQPError(.tls, "the OpenSSL library offers no TLS 1.2")
     }
     guard amqp_ssl_socket_set_cacert(socket, tls.caFile) == 0 else {
-      throw AMQPError(.tls, "cannot read certificates from the CA file \(tls.caFile)")
+      throw AMQPError(
+        .tls, "cannot read certificates from the CA file \(tls.caFile)",
+        next: "put the PEM certificates of the broker's authority into broker.caFile")
     }
     if let certificate = tls.certificateFile {
       // Files, not buffers: amqp_ssl_socket_set_key_buffer reports success as failure in 0.11.
       guard amqp_ssl_socket_set_key(socket, certificate, tls.keyFile ?? certificate) == 0 else {
         throw AMQPError(
-          .tls, "cannot read the unit's certificate \(certificate) or its private key")
+          .tls, "cannot read the unit's certificate \(certificate) or its private key",
+          next: "both must be PEM, the key without a pass phrase and the one of the certificate: "
+            + "check broker.certificateFile and broker.keyFile")
       }
     }
     return socket

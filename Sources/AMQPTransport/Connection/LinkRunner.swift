@@ -8,6 +8,9 @@ struct LinkRunner {
   static let settledAfter = Duration.seconds(30)
   /// How long a goodbye may take.
   static let goodbyeLimit = Duration.seconds(2)
+  /// The longest wait while the session cannot begin. Asking again costs the broker nothing, and the
+  /// work goes on within this time after the trouble has ended.
+  static let preparingDelay = Duration.seconds(2)
   /// Refusals for which the broker closes only the channel.
   static let leavesLineOpen: Set<AMQPErrorCode> = [.queueMissing, .exchangeMissing, .permission]
 
@@ -21,9 +24,18 @@ struct LinkRunner {
   /// Blocks until `stop` was requested; then the session has finished and reported `stopped`.
   func run(_ session: inout some LinkSession, wake: WakeDescriptor, until stop: StopSignal) {
     var failures = 0
+    var refusals = 0
     let count = settings.hosts.count
     var rotation = HostRotation(count: count, first: firstHost(count))
     while !stop.isRequested {
+      if let error = prepare(&session) {
+        refusals += 1
+        let delay = min(retryDelay(refusals), Self.preparingDelay)
+        session.report(.down(code: error.code, reason: error.reason, retryIn: delay))
+        pause(delay, wake: wake, until: stop)
+        continue
+      }
+      refusals = 0
       session.hasProgressed = false
       let start = Monotonic.now
       let host = settings.hosts[rotation.current]
@@ -45,12 +57,21 @@ struct LinkRunner {
     session.report(.stopped)
   }
 
+  /// Why the session cannot begin; nil when it can.
+  private func prepare(_ session: inout some LinkSession) -> (any ReportableError)? {
+    do {
+      try session.prepare()
+      return nil
+    } catch {
+      return LinkEnd.storeError(error)
+    }
+  }
+
   /// One connection from beginning to end; the error that ended it, or nil after a stop.
   private func attempt(
     _ session: inout some LinkSession, at host: BrokerHost, wake: WakeDescriptor,
     until stop: StopSignal
   ) -> (any ReportableError)? {
-    do { try session.prepare() } catch { return LinkEnd.storeError(error) }
     session.report(.connecting(to: host.description))
     do throws(AMQPError) {
       let connection = try BrokerConnection(

@@ -28,9 +28,16 @@ enum ReplyErrors {
     let text = String(cString: amqp_error_string2(status))
     return switch status {
     case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue:
-      AMQPError(.tls, "name mismatch: the broker's certificate is not for \(host.name)")
+      AMQPError(
+        .tls, "name mismatch: the broker's certificate is not for \(host.name)",
+        next: "give in broker.host a DNS name of the broker's certificate; an IP address never "
+          + "matches")
     case AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue:
-      AMQPError(.tls, "untrusted: no authority in the CA file vouches for \(place)")
+      AMQPError(
+        .tls, "untrusted: no authority in the CA file vouches for \(place)",
+        next:
+          "put the certificate of the authority that issued the broker's into broker.caFile, and "
+          + "its intermediate authorities too; ask the operator for them")
     case AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue:
       AMQPError(.tls, "the TLS handshake with \(place) failed (\(text))")
     case AMQP_STATUS_TIMEOUT.rawValue:
@@ -68,30 +75,66 @@ enum ReplyErrors {
       let kind: AMQPErrorCode =
         switch close.code {
         case 403: .loginRefused
+        case 530 where close.text.contains("limit"): .connectionLimit
         case 402, 530: .vhost
         default: .closed
         }
-      throw AMQPError(kind, "login as \(settings.user) at \(settings.vhost): \(close)")
+      throw AMQPError(
+        kind, "login as \(settings.user) at \(settings.vhost): \(close)",
+        next: kind == .vhost ? vhostHint(close, settings) : nil)
     default:
       let status = reply.library_error
       if status == AMQP_STATUS_BROKER_UNSUPPORTED_SASL_METHOD.rawValue {
         throw AMQPError(
-          .loginRefused, "the broker does not offer login by \(settings.authentication)")
+          .loginRefused, "the broker does not offer login by \(settings.authentication)",
+          next: "set broker.authentication to what the operator has set up: external (the unit's "
+            + "certificate) or password")
+      }
+      if status == AMQP_STATUS_INCOMPATIBLE_AMQP_VERSION.rawValue {
+        throw AMQPError(.notAMQP, "login: the peer offers another version of AMQP than 0-9-1")
       }
       if let tls = settings.tls, isBroken(status) {
         throw AMQPError(
           .tls,
           tls.certificateFile == nil
             ? "no client cert: the broker ended the TLS connection, it may require a certificate"
-            : "the broker ended the TLS connection: it may not accept the unit's certificate")
+            : "the peer ended the TLS connection: it may not accept the unit's certificate, or be no "
+              + "AMQP broker",
+          next: tls.certificateFile == nil
+            ? "set broker.authentication: external and broker.certificateFile, or ask the operator "
+              + "whether units may log in with a password"
+            : "is broker.port the TLS port of AMQP (5671 by custom)? If it is, ask the operator "
+              + "whether the broker trusts the authority of broker.certificateFile, and whether that is valid"
+        )
+      }
+      if settings.tls == nil, isBroken(status) {
+        throw AMQPError(
+          .closed, "login: the peer ended the connection at the first bytes",
+          next: "is broker.port a TLS port, and broker.tls false? `congvan config check` looks at "
+            + "what listens there")
       }
       throw error(status: status, doing: "login")
     }
   }
 
+  /// RabbitMQ closes with 530 for a virtual host that does not exist, that is down, and that the user
+  /// may not use; only its text tells them apart.
+  private static func vhostHint(_ close: CloseReason, _ settings: BrokerSettings) -> String? {
+    if close.text.contains("not found") {
+      return "the broker has no virtual host “\(settings.vhost)”: correct broker.virtualHost (the "
+        + "definitions make “congvan”), or ask the operator to import them"
+    }
+    if close.text.contains("refused for user") {
+      return "the user “\(settings.user)” has no rights in “\(settings.vhost)”: correct "
+        + "broker.virtualHost, or ask the operator to import the definitions again"
+    }
+    return nil
+  }
+
   private static func isBroken(_ status: Int32) -> Bool {
     status == AMQP_STATUS_SSL_ERROR.rawValue || status == AMQP_STATUS_CONNECTION_CLOSED.rawValue
       || status == AMQP_STATUS_SOCKET_ERROR.rawValue
+      || status == AMQP_STATUS_SOCKET_CLOSED.rawValue
   }
 
   private static func code(of close: CloseReason, doing: String) -> AMQPErrorCode {

@@ -39,7 +39,7 @@ struct ConsumeSession: LinkSession {
 
   func report(_ state: LinkState) { sink.connectionChanged(state) }
 
-  mutating func prepare() {}
+  mutating func prepare() throws { try sink.requireRoom() }
 
   mutating func serve(_ connection: inout BrokerConnection) throws {
     // Tags count per channel: a batch of the last connection can no longer be acknowledged.
@@ -64,11 +64,12 @@ struct ConsumeSession: LinkSession {
     switch event {
     case .delivery(let tag, let redelivered, let exchange, let content):
       hasMetUnreadable = false
-      batch.append(
-        InboundMessage(
-          assertedSender: content.properties.assertedSender(exchange: exchange), lane: lane,
-          redelivered: redelivered, envelope: content.properties.envelope, body: content.body,
-          bodySize: content.bodySize))
+      var message = InboundMessage(
+        assertedSender: content.properties.assertedSender(exchange: exchange), lane: lane,
+        redelivered: redelivered, envelope: content.properties.envelope, body: content.body,
+        bodySize: content.bodySize)
+      message.failedDeliveries = content.properties.failedDeliveries
+      batch.append(message)
       bytes += content.body?.count ?? 0
       lastTag = tag
       if dueAt == nil { dueAt = Monotonic.after(Self.linger) }

@@ -8,6 +8,8 @@ import ExchangeCore
 struct MessageProperties {
   var envelope: Envelope
   var userID: String?
+  /// What the broker counts in a quorum queue; 0 when it does not say.
+  var failedDeliveries: Int64
 
   /// Copies what it needs out of a header frame; `raw` is only borrowed.
   init(_ raw: amqp_basic_properties_t) {
@@ -24,6 +26,7 @@ struct MessageProperties {
       messageID: has(AMQP_BASIC_MESSAGE_ID_FLAG) ? Self.identifier(raw.message_id) : "",
       correlationID: has(AMQP_BASIC_CORRELATION_ID_FLAG) ? raw.correlation_id.strictText : nil,
       version: headers.integer(HeaderName.version), piece: piece)
+    failedDeliveries = headers.integer(HeaderName.deliveryCount) ?? 0
     userID = has(AMQP_BASIC_USER_ID_FLAG) ? raw.user_id.strictText : nil
   }
 
@@ -47,10 +50,11 @@ struct MessageProperties {
   }
 }
 
-/// The application headers (schemas/README.md section 3).
+/// The application headers (schemas/README.md section 3), and one of the broker's own.
 enum HeaderName {
   static let version = "congvan-version"
   static let sha256 = "congvan-sha256"
   static let offset = "congvan-offset"
   static let size = "congvan-size"
+  static let deliveryCount = "x-delivery-count"
 }

@@ -68,6 +68,9 @@ package struct InboundMessage: Sendable {
   /// False for a message whose header the AMQP library cannot decode although the broker takes and
   /// gives it: nothing about it is known, and it is stored as such so that it blocks nobody.
   package var isReadable = true
+  /// How many deliveries of this message ended without an acknowledgement before this one, as the
+  /// broker counts them (`x-delivery-count` of a quorum queue); 0 when it does not say.
+  package var failedDeliveries: Int64 = 0
 
   /// A message of which nothing can be read.
   package static func unreadable(_ lane: Lane, redelivered: Bool) -> InboundMessage {
@@ -93,12 +96,21 @@ package struct InboundMessage: Sendable {
 
 /// Where the consumer puts what it receives. Called only from the consumer's own thread.
 package protocol DeliverySink: Sendable {
+  /// Throws while nothing can be stored. Called before each connection is opened: a message that was
+  /// delivered and is not acknowledged counts against the broker's delivery limit, also when it only
+  /// waited in the prefetch window, and a broker may delete it at that limit.
+  func requireRoom() throws
   /// Stores the batch durably. The broker is told (ack) only after this returned; when it throws,
   /// nothing is acknowledged and the connection is closed, so the broker keeps the messages.
   func store(_ batch: [InboundMessage]) throws
   func connectionChanged(_ state: LinkState)
   /// The queue has been empty for a moment (used by `node --until-idle`).
   func wentIdle()
+}
+
+extension DeliverySink {
+  /// A sink that always has room.
+  package func requireRoom() throws {}
 }
 
 /// What a connection is doing. Values for the log and the health page, never for decisions.

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import ExchangeStore
 import Foundation
+import Synchronization
 
 /// Limits that this node sets itself, below those of the wire.
 package struct IntakeLimits: Sendable, Hashable {
@@ -39,6 +40,14 @@ package final class Intake: DeliverySink {
   private let limits: IntakeLimits
   private let isKnown: @Sendable (UnitID) -> Bool
   private let events: any IntakeEvents
+  /// The count of failed deliveries at which the next warning is due.
+  private let nextWarning = Mutex(Intake.oftenDelivered)
+
+  /// From so many failed deliveries of one message on, somebody should look.
+  package static let oftenDelivered: Int64 = 10
+  /// What one connection may bring before anything is acknowledged: the prefetch window of 16
+  /// messages of at most 1 MiB.
+  static let windowBytes = 16 * WireLimits.bodyBytes
 
   package init(
     store: Store, hashing: any ContentHashing, clock: any WallClock, limits: IntakeLimits,
@@ -52,10 +61,18 @@ package final class Intake: DeliverySink {
     self.events = events
   }
 
+  /// Throws while the disk has less than `limits.freeBytes` and a full prefetch window free, or
+  /// cannot be written. More than the floor, so that the first message does not end the connection
+  /// again.
+  package func requireRoom() throws {
+    try store.files.requireRoom(for: Int64(Self.windowBytes), above: limits.freeBytes)
+  }
+
   package func store(_ batch: [InboundMessage]) throws {
     var messages: [ReceivedMessage] = []
     var pieces: [ReceivedPiece] = []
     var hasKnown = false
+    warnOfRedeliveries(batch)
     try store.files.requireSpace(limits.freeBytes)
     try store.files.keeping {
       for message in batch {
@@ -72,6 +89,24 @@ package final class Intake: DeliverySink {
 
   package func connectionChanged(_ state: LinkState) { events.connectionChanged(state) }
   package func wentIdle() { events.wentIdle() }
+
+  /// Once at 10 failed deliveries, and again at each doubling: the trouble may last for days. A batch
+  /// without such a message ends the condition.
+  private func warnOfRedeliveries(_ batch: [InboundMessage]) {
+    let highest = batch.map(\.failedDeliveries).max() ?? 0
+    let isDue = nextWarning.withLock { next in
+      guard highest >= Self.oftenDelivered else {
+        next = Self.oftenDelivered
+        return false
+      }
+      guard highest >= next else { return false }
+      next = highest.multipliedReportingOverflow(by: 2).overflow ? .max : highest * 2
+      return true
+    }
+    guard isDue else { return }
+    let count = batch.count { $0.failedDeliveries >= Self.oftenDelivered }
+    events.deliveredOften(messages: count, failures: highest)
+  }
 
   private enum Sorted {
     case message(ReceivedMessage)
@@ -138,6 +173,10 @@ package final class Intake: DeliverySink {
 /// What the intake tells the rest of the node. Called on the consumer's thread, after the commit.
 package protocol IntakeEvents: Sendable {
   func stored(hasMessages: Bool, hasPieces: Bool)
+  /// So many messages of one batch were delivered at least `Intake.oftenDelivered` times without an
+  /// acknowledgement; `failures` is the most of one of them. Called before the batch is stored, once
+  /// per condition.
+  func deliveredOften(messages: Int, failures: Int64)
   func connectionChanged(_ state: LinkState)
   func wentIdle()
 }

@@ -8,11 +8,24 @@ package struct BrokerDefinitions {
     package var virtualHost = "congvan"
     /// Bytes that wait in one queue before the broker refuses more from the senders.
     package var queueBytes: Int64 = 20 << 30
+    /// Messages that wait in one queue before the same happens: bodies of one byte would never reach
+    /// `queueBytes`, and RabbitMQ keeps some bytes of memory for each. Both limits are soft: with
+    /// publishers that do not wait for confirms a quorum queue takes some hundred messages more.
+    package var queueMessages: Int64 = 1_000_000
+    /// Connections that one unit may have. A node has 3; those of a broken line stay for two
+    /// heartbeats, and a cluster counts over all members.
+    package var connections = 100
     /// Password per unit. Units without one get a user that can log in with a certificate only.
     package var passwords: [UnitID: String] = [:]
 
     package init() {}
   }
+
+  /// Failed deliveries after which a quorum queue deletes a message. From RabbitMQ 4.0 on the default
+  /// is 20, which a node with a full disk used up in minutes. RabbitMQ 3.10 refuses an import with a
+  /// policy of -1 and, with an argument of -1, deletes a message at its first redelivery: a large
+  /// number is what all versions take, and a policy works on queues that exist.
+  package static let deliveryLimit: Int64 = 1_000_000_000
 
   /// JSON for `rabbitmqctl import_definitions` or `load_definitions`.
   package static func json(
@@ -43,22 +56,32 @@ package struct BrokerDefinitions {
       users.append(
         User(
           name: unit.id.rawValue,
-          password_hash: options.passwords[unit.id].map { passwordHash($0, hashing) } ?? ""))
-      let escaped = unit.id.rawValue.replacing(".", with: "\\.")
+          password_hash: options.passwords[unit.id].map { passwordHash($0, hashing) } ?? "",
+          limits: .init(connections: options.connections, channels: options.connections)))
+      let rights = Self.rights(of: unit.id)
       permissions.append(
         Permission(
-          user: unit.id.rawValue, vhost: vhost, write: "^congvan\\.out\\.\(escaped)$",
-          read: "^congvan\\.(ordinary|express)\\.\(escaped)$"))
+          user: unit.id.rawValue, vhost: vhost, configure: rights["configure"] ?? "",
+          write: rights["write"] ?? "", read: rights["read"] ?? ""))
     }
     let policy = Policy(
       vhost: vhost,
-      definition: .init(maximum: options.queueBytes))
+      definition: .init(bytes: options.queueBytes, messages: options.queueMessages))
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return try encoder.encode(
       Definitions(
         vhosts: [VirtualHost(name: vhost)], users: users, permissions: permissions,
         exchanges: exchanges, queues: queues, bindings: bindings, policies: [policy]))
+  }
+
+  /// What a unit's user may `configure`, `write` and `read`, as patterns of RabbitMQ.
+  static func rights(of unit: UnitID) -> [String: String] {
+    let escaped = unit.rawValue.replacing(".", with: "\\.")
+    return [
+      "configure": "^$", "write": "^congvan\\.out\\.\(escaped)$",
+      "read": "^congvan\\.(ordinary|express)\\.\(escaped)$",
+    ]
   }
 
   /// A password of 256 random bits.
@@ -78,15 +101,24 @@ package struct BrokerDefinitions {
   // The member names are RabbitMQ's.
   private struct VirtualHost: Encodable { var name: String }
   private struct User: Encodable {
+    struct Limits: Encodable {
+      var connections: Int
+      var channels: Int
+      enum CodingKeys: String, CodingKey {
+        case connections = "max-connections"
+        case channels = "max-channels"
+      }
+    }
     var name: String
     var password_hash: String
     var hashing_algorithm = "rabbit_password_hashing_sha256"
     var tags: [String] = []
+    var limits: Limits
   }
   private struct Permission: Encodable {
     var user: String
     var vhost: String
-    var configure = "^$"
+    var configure: String
     var write: String
     var read: String
   }
@@ -117,10 +149,14 @@ package struct BrokerDefinitions {
   private struct Policy: Encodable {
     struct Definition: Encodable {
       var overflow = "reject-publish"
-      var maximum: Int64
+      var bytes: Int64
+      var messages: Int64
+      var deliveries = BrokerDefinitions.deliveryLimit
       enum CodingKeys: String, CodingKey {
         case overflow
-        case maximum = "max-length-bytes"
+        case bytes = "max-length-bytes"
+        case messages = "max-length"
+        case deliveries = "delivery-limit"
       }
     }
     var vhost: String

@@ -11,7 +11,9 @@ final class LinkWatch: Sendable {
     var brokers: [String: String] = [:]
     var idle: Set<Lane> = []
     var failure: NodeError?
-    var isDown: Set<String> = []
+    /// Why each connection is down, as far as that was logged: true when the cause is the node's own
+    /// storage.
+    var isDown: [String: Bool] = [:]
   }
 
   /// With `--until-idle`: so many failures of all brokers in a row mean that none can be used.
@@ -44,7 +46,7 @@ final class LinkWatch: Sendable {
     case .up:
       let broker = state.withLock { state in
         state.failuresInARow[link] = 0
-        state.isDown.remove(link)
+        state.isDown[link] = nil
         return state.brokers[link]
       }
       log.info("connected", metadata: ["link": "\(link)", "broker": "\(broker ?? "?")"])
@@ -52,16 +54,20 @@ final class LinkWatch: Sendable {
       log.warning(
         "the broker holds publishers back", metadata: ["link": "\(link)", "reason": "\(reason)"])
     case .down(let code, let reason, let retryIn):
-      let (isFirst, broker) = state.withLock { state in
+      let isOwn = code.hasPrefix("STORE-")
+      let (isNew, broker) = state.withLock { state in
         if retryIn > .zero { state.failuresInARow[link, default: 0] += 1 }
         if givesUp, state.failuresInARow[link, default: 0] >= Self.patience {
           state.failure = NodeError(.unreachable, "\(code): \(reason)")
         }
-        return (state.isDown.insert(link).inserted, state.brokers[link])
+        return (state.isDown.updateValue(isOwn, forKey: link) != isOwn, state.brokers[link])
       }
       // A long outage is one line, not one per attempt.
       log.log(
-        level: isFirst ? .warning : .debug, "no connection to the broker",
+        level: isNew ? .warning : .debug,
+        isOwn
+          ? "the node cannot store, so it keeps no connection to the broker; messages wait there"
+          : "no connection to the broker",
         metadata: [
           "link": "\(link)", "broker": "\(broker ?? "?")", "code": "\(code)",
           "reason": "\(reason)", "retryIn": "\(retryIn.seconds)",

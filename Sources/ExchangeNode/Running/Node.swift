@@ -190,6 +190,18 @@ package final class Node: Sendable {
       }
     }
 
+    func deliveredOften(messages: Int, failures: Int64) {
+      node.log.warning(
+        "messages were delivered again and again without an acknowledgement",
+        metadata: [
+          "lane": "\(lane)", "messages": "\(messages)", "failedDeliveries": "\(failures)",
+          "next": """
+          look in this log for the reason (disk, database, connection); RabbitMQ 4 deletes a message \
+          at its delivery limit, 20 by default: let the broker's operator run congvan broker check
+          """,
+        ])
+    }
+
     func connectionChanged(_ state: LinkState) {
       node.links.changed("consumer \(lane)", state)
       node.links.consumer(lane, isIdle: false)

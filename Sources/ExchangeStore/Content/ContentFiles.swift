@@ -52,13 +52,38 @@ package struct ContentFiles: Sendable {
   /// Throws `.full` when the disk has less than `floor` bytes free: the queue is the safer place
   /// then.
   package func requireSpace(_ floor: Int64) throws(StoreError) {
-    var status = statvfs()
-    guard statvfs(root, &status) == 0 else { throw StoreError.system("statvfs", root) }
-    let free = Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+    let free = try freeSpace()
     guard free >= floor else {
       throw StoreError(
         .full, "\(root): \(free / 1_048_576) MB free, \(floor / 1_048_576) MB are kept free")
     }
+  }
+
+  /// Throws unless `bytes` more than `floor` can be written at this moment. Free space is asked for
+  /// first; then a file of that size is made and removed, because a quota, a lack of inodes or a disk
+  /// that became read-only cannot be seen otherwise.
+  package func requireRoom(for bytes: Int64, above floor: Int64) throws(StoreError) {
+    let free = try freeSpace()
+    guard free >= floor + bytes else {
+      throw StoreError(
+        .full,
+        "\(root): \(free / 1_048_576) MB free; to receive, the node needs \(bytes / 1_048_576) MB "
+          + "more than the \(floor / 1_048_576) MB of limits.freeBytes")
+    }
+    let path = "\(root)/tmp/room-\(UUID().uuidString)"
+    let file = try OpenFile(path, O_RDWR | O_CREAT | O_EXCL)
+    defer { FileIO.remove(path) }
+    let number = posix_fallocate(file.descriptor, 0, off_t(bytes))
+    guard number == 0 else {
+      errno = number
+      throw StoreError.system("fallocate", path)
+    }
+  }
+
+  private func freeSpace() throws(StoreError) -> Int64 {
+    var status = statvfs()
+    guard statvfs(root, &status) == 0 else { throw StoreError.system("statvfs", root) }
+    return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
   }
 
   // MARK: Guarding

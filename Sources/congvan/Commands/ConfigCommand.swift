@@ -69,15 +69,18 @@ struct ConfigCommand: ParsableCommand {
       }
       if !offline {
         let hosts = try settings.brokerHosts
+        var caveat: String?
         for host in hosts {
           check(hosts.count == 1 ? "broker" : "broker \(host)") {
             let broker = try assembly.brokerSettings()
             let found = try BrokerCheck.run(broker, at: host)
+            caveat = found.caveat ?? caveat
             let waiting = Lane.allCases.map { "\(found.waiting[$0] ?? 0) \($0)" }
             return "\(broker.address(of: host)) (\(found.broker)), waiting: "
               + waiting.joined(separator: ", ")
           }
         }
+        if let caveat { Console.print("note  broker: \(caveat)") }
       }
       if failures > 0 { throw ExitCode(1) }
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 extension Exchange {
@@ -52,6 +53,58 @@ extension Exchange {
       let refused = try await node.congvan(["node", "--until-idle"], environment: plain)
       #expect(refused.status == 1)
       #expect(refused.errors.contains("error[NODE-BROKER-UNREACHABLE]: BROKER-LOGIN-REFUSED"))
+    }
+
+    /// The definitions as they were imported, on whichever broker: a message that comes back thirty
+    /// times is still there. RabbitMQ 4 deletes it at 20 where nothing else is said.
+    @Test func whatIsReturnedThirtyTimesStays() async throws {
+      let province = try await Province.shared
+      let queue = "queues/congvan/congvan.ordinary.LOGIN-A"
+      try await province.api(
+        "POST", "exchanges/congvan/congvan.hub/publish",
+        #"{"properties": {"delivery_mode": 2}, "routing_key": "ordinary.LOGIN-A", "payload": "x", "#
+          + #""payload_encoding": "string"}"#)
+      func get(_ mode: String) async throws -> Int {
+        try Shape.list(
+          try await province.api(
+            "POST", "\(queue)/get",
+            #"{"count": 1, "ackmode": "\#(mode)", "encoding": "auto"}"#)
+        ).count
+      }
+      for _ in 0..<30 { #expect(try await get("reject_requeue_true") == 1) }
+      #expect(try await get("ack_requeue_false") == 1)
+      #expect(try await get("ack_requeue_false") == 0)
+    }
+
+    @Test func theOperatorsCheckReadsWhatTheBrokerExports() async throws {
+      let node = try await Province.node("LOGIN-A")
+      let province = try await Province.shared
+      let export = try await Command.require(
+        "\(Places.deploy)/broker",
+        ["ctl", "\(province.path)/broker", "-q", "export_definitions", "-"])
+      let file = "\(try CleanUp.folder("export"))/export.json"
+      try Data(export.utf8).write(to: URL(filePath: file))
+      let right = try await node.congvan(["broker", "check", file])
+      #expect(right.status == 0, "\(right)")
+      #expect(right.output.contains(/ok    export: RabbitMQ [34]\./))
+      #expect(right.output.contains("ok    delivery limit: "))
+      // As definitions of an older version left it.
+      try Data(export.replacing(/"delivery-limit":\d+,/, with: "").utf8)
+        .write(to: URL(filePath: file))
+      let wrong = try await node.congvan(["broker", "check", file])
+      #expect(wrong.status == 1)
+      #expect(wrong.output.contains("FAIL  delivery limit: congvan.ordinary.LOGIN-A: no delivery"))
+      #expect(wrong.output.contains("next: congvan broker definitions"))
+      let other = try await node.congvan(["broker", "check", "\(node.path)/congvan.yaml"])
+      #expect(other.failure == "CONFIG-UNREADABLE", "\(other)")
+    }
+
+    /// What a node cannot see it does not claim.
+    @Test func theCheckSaysWhatALoginCannotSee() async throws {
+      let check = try await Province.node("LOGIN-A").congvan(["config", "check"])
+      #expect(check.status == 0, "\(check)")
+      let major = try #require(check.output.firstMatch(of: /\(RabbitMQ (\d+)\./)).1
+      #expect(check.output.contains("note  broker: RabbitMQ 4.") == (major == "4"))
     }
   }
 }

@@ -10,6 +10,7 @@ struct Province: Sendable {
     "ROUTE-A", "ROUTE-B", "ROUTE-GONE", "REF-A", "REF-B", "ALT-NODE", "ALT-CLIENT", "ACK-A",
     "ACK-B", "LOGIN-A", "LIST-A", "LIST-B", "LOG-A", "LOG-B", "DISK-A", "DISK-B", "HARM-A",
     "HARM-B", "LOSS-A", "LOSS-B", "PAST-A", "PAST-B", "CLOCK-A", "CLOCK-B",
+    "FULL-A", "FULL-B",
   ]
 
   private static let making = Task { try await make() }
@@ -49,9 +50,10 @@ struct Province: Sendable {
 
   /// The broker's HTTP API.
   @discardableResult
-  func api(_ method: String, _ resource: String) async throws -> String {
+  func api(_ method: String, _ resource: String, _ body: String? = nil) async throws -> String {
     try await Command.require(
-      "\(Places.deploy)/broker", ["api", "\(path)/broker", method, "/api/\(resource)"])
+      "\(Places.deploy)/broker",
+      ["api", "\(path)/broker", method, "/api/\(resource)"] + (body.map { [$0] } ?? []))
   }
 
   func passwordFile(of unit: String) -> String { "\(path)/passwords/\(unit).password" }
