@@ -130,7 +130,7 @@ extension AMQPError {
   /// This failure to log in at `host`, or the one that the probe of the port has shown to be behind
   /// it. A broker that answers and refuses the user is not probed.
   func diagnosed(at host: BrokerHost, settings: BrokerSettings) -> AMQPError {
-    guard [.tls, .closed, .timeout, .protocol].contains(kind) else { return self }
+    guard [.tls, .closed, .timeout, .protocol, .unreachable].contains(kind) else { return self }
     let isTLS = settings.tls != nil
     switch PortProbe.look(at: host) {
     case .unreachable: return self

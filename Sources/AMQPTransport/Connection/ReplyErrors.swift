@@ -14,7 +14,9 @@ enum ReplyErrors {
     case AMQP_STATUS_CONNECTION_CLOSED.rawValue, AMQP_STATUS_SOCKET_CLOSED.rawValue,
       AMQP_STATUS_SOCKET_ERROR.rawValue, AMQP_STATUS_TCP_ERROR.rawValue,
       AMQP_STATUS_SSL_ERROR.rawValue:
-      AMQPError(.closed, "\(doing): the connection broke (\(text))")
+      AMQPError(
+        .closed, "\(doing): the connection broke (\(text))",
+        next: "the line or the broker ended it without a reason; the node tries again by itself")
     default:
       AMQPError(.protocol, "\(doing): \(text)")
     }

@@ -68,7 +68,8 @@ struct ConsumeSession: LinkSession {
         assertedSender: content.properties.assertedSender(exchange: exchange), lane: lane,
         redelivered: redelivered, envelope: content.properties.envelope, body: content.body,
         bodySize: content.bodySize)
-      message.failedDeliveries = content.properties.failedDeliveries
+      // Before the first failure the header is the sender's, if there is one.
+      message.failedDeliveries = redelivered ? content.properties.failedDeliveries : 0
       batch.append(message)
       bytes += content.body?.count ?? 0
       lastTag = tag

@@ -40,8 +40,8 @@ package final class Intake: DeliverySink {
   private let limits: IntakeLimits
   private let isKnown: @Sendable (UnitID) -> Bool
   private let events: any IntakeEvents
-  /// The count of failed deliveries at which the next warning is due.
-  private let nextWarning = Mutex(Intake.oftenDelivered)
+  /// When messages that were delivered often were last warned of, in microseconds since 1970.
+  private let lastWarning = Mutex<Int64?>(nil)
 
   /// From so many failed deliveries of one message on, somebody should look.
   package static let oftenDelivered: Int64 = 10
@@ -90,17 +90,16 @@ package final class Intake: DeliverySink {
   package func connectionChanged(_ state: LinkState) { events.connectionChanged(state) }
   package func wentIdle() { events.wentIdle() }
 
-  /// Once at 10 failed deliveries, and again at each doubling: the trouble may last for days. A batch
-  /// without such a message ends the condition.
+  /// Once an hour at most: the trouble may last for days, and in a classic queue it is the sender who
+  /// may have written the count.
   private func warnOfRedeliveries(_ batch: [InboundMessage]) {
     let highest = batch.map(\.failedDeliveries).max() ?? 0
-    let isDue = nextWarning.withLock { next in
-      guard highest >= Self.oftenDelivered else {
-        next = Self.oftenDelivered
-        return false
-      }
-      guard highest >= next else { return false }
-      next = highest.multipliedReportingOverflow(by: 2).overflow ? .max : highest * 2
+    guard highest >= Self.oftenDelivered else { return }
+    let now = clock.now.microseconds
+    let isDue = lastWarning.withLock { last in
+      // A clock that was set back makes the age negative.
+      if let last, (0..<3_600_000_000).contains(now - last) { return false }
+      last = now
       return true
     }
     guard isDue else { return }

@@ -12,13 +12,15 @@ final class ChildProcess: Sendable {
   let pid: pid_t
   private let ending = Mutex<Ending?>(nil)
 
-  /// Starts `program` with this process's environment, without its `CONGVAN_` variables and with
-  /// `environment` over it. Output goes to files, so that nobody has to read it in time.
+  /// Starts `program` with this process's environment, without its `CONGVAN_` variables (but for those
+  /// of the tests, which choose the broker) and with `environment` over it. Output goes to files, so that nobody has to read it in time.
   init(
     _ program: String, _ arguments: [String], environment: [String: String] = [:],
     output: String, errors: String
   ) throws {
-    var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CONGVAN_") }
+    var variables = ProcessInfo.processInfo.environment.filter {
+      !$0.key.hasPrefix("CONGVAN_") || $0.key.hasPrefix("CONGVAN_TEST_")
+    }
     variables.merge(CleanUp.shared.variables) { $1 }
     variables.merge(environment) { $1 }
     pid = try Spawn.start(
