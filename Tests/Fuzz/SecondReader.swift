@@ -7,10 +7,9 @@ enum SecondReader {
   private static let moments: Set<String> = ["createdAt", "timestamp"]
 
   /// True when every member of `written` stands in `original` with the same value. `original` may
-  /// have unknown members, and something in them that the second reader refuses: then it says
-  /// nothing.
+  /// have unknown members; a second reader reads those too.
   static func agrees(_ original: Data, with written: Data) -> Bool {
-    guard let original = try? JSONSerialization.jsonObject(with: original) else { return true }
+    guard let original = try? JSONSerialization.jsonObject(with: original) else { return false }
     guard let written = try? JSONSerialization.jsonObject(with: written) else { return false }
     return contains(original, written)
   }
@@ -24,7 +23,7 @@ enum SecondReader {
       }
     case (let original as [Any], let written as [Any]):
       original.count == written.count && zip(original, written).allSatisfy(contains)
-    case (let original as String, let written as String): original == written
+    case (let original as String, let written as String): original.utf8.elementsEqual(written.utf8)
     case (let original as NSNumber, let written as NSNumber): original == written
     default: false
     }

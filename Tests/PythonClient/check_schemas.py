@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import strict_json
 from jsonschema import Draft202012Validator
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
@@ -23,6 +24,12 @@ def main() -> int:
                 is_valid = validator.is_valid(json.loads(file.read_bytes().decode("utf-8")))
             except ValueError:
                 is_valid = False
+            try:
+                strict_json.read(file.read_bytes())
+            except ValueError as error:
+                if file.parent.name == "valid":
+                    wrong += 1
+                    print(f"{name}: the strict reader says {error}")
             should = file.parent.name == "valid" or not expected[name]["schema"]
             checked += 1
             if is_valid != should:

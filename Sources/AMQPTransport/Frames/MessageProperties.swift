@@ -33,9 +33,10 @@ struct MessageProperties {
   /// The unit the broker vouches for: `exchange` is a unit's own, where only that unit may write,
   /// and `user-id`, which the broker validates against the login, names the same unit.
   func assertedSender(exchange: String) -> UnitID? {
-    guard let unit = Topology.sender(fromExchange: exchange), userID == unit.rawValue else {
-      return nil
-    }
+    // By bytes: Swift takes U+212A for a K.
+    guard let unit = Topology.sender(fromExchange: exchange), let userID,
+      userID.utf8.elementsEqual(unit.rawValue.utf8)
+    else { return nil }
     return unit
   }
 

@@ -1,80 +1,137 @@
-import Foundation
+package import Foundation
 
-/// Refuses JSON that two readers may read differently, before it is decoded: a signature is worth
-/// nothing over a text with two meanings.
-///
-/// Foundation keeps the first of two equal members, most others the last; it also takes a byte order
-/// mark and UTF-16. Here the text is UTF-8 without a mark, one object, without repeated members,
-/// escaped member names, `null` or nesting deeper than 8 (schemas/README.md section 6).
-enum JSONShape {
-  private static let maximumDepth = 8
+/// The form that every signed JSON text has, in members that this version knows and in all others:
+/// RFC 8259 exactly, and one reading only (schemas/README.md section 6).
+package enum JSONShape {
+  static let maximumDepth = 8
+  /// Bytes of a number. A longer one is rounded by some readers and refused by others.
+  static let maximumNumberBytes = 64
 
-  static func check(_ bytes: Data) throws(DocumentError) {
-    guard String(validating: bytes, as: UTF8.self) != nil else {
-      throw DocumentError(.malformed, "the JSON is not UTF-8")
+  /// Members whose number counts something: written as digits only, so `1.0`, `1e0` and `-0` are
+  /// refused there.
+  private static let integers: Set<String> = [
+    "version", "priority", "pageAmount", "issuedAmount", "attachments[].size",
+    "entries[].sequence", "entries[].statuses",
+  ]
+
+  /// Throws `DocumentError.malformed` for what is no such text. Returns the first broken rule about
+  /// the characters of a string value: it counts only when no member says more exactly what is
+  /// wrong with it.
+  @discardableResult
+  package static func check(_ bytes: Data) throws(DocumentError) -> DocumentError? {
+    do {
+      var walk = Walk(tokens: try JSONTokens(bytes))
+      return try walk.run()
+    } catch let fault as JSONTokens.Fault {
+      throw DocumentError(
+        .malformed, "the JSON is not RFC 8259: \(fault.reason) (at byte \(fault.offset))")
+    } catch let error as DocumentError {
+      throw error
+    } catch {
+      throw DocumentError(.malformed, "the JSON cannot be read")
     }
-    var scanner = Scanner(bytes: Array(bytes))
-    try scanner.run()
   }
 
-  /// Walks over the bytes once. It does not check all of JSON's grammar: the decoder does that.
-  private struct Scanner {
-    let bytes: [UInt8]
-    var position = 0
-    /// Member names of each open object; nil for an open array.
-    var names: [Set<[UInt8]>?] = []
-    var expectsName = false
+  /// An open object or array.
+  private struct Container {
+    let isObject: Bool
+    /// The bytes of the member names so far.
+    var names: Set<[UInt8]> = []
+    /// The member that is being read.
+    var name = ""
+  }
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+  private struct Walk {
+    var tokens: JSONTokens
+    var open: [Container] = []
+    var broken: DocumentError?
 
-    mutating func run() throws(DocumentError) {
-      let first = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
-      guard first == UInt8(ascii: "{") else {
-        throw DocumentError(.malformed, "the JSON does not begin with “{”")
-      }
-      while position < bytes.count {
-        let byte = bytes[position]
-        position += 1
-        switch byte {
-        case UInt8(ascii: "{"): try open([])
-        case UInt8(ascii: "["): try open(nil)
-        case UInt8(ascii: "}"), UInt8(ascii: "]"):
-          _ = names.popLast()
-          expectsName = false
-        case UInt8(ascii: ","): expectsName = names.last.flatMap { $0 } != nil
-        case UInt8(ascii: "\""): try string()
-        case UInt8(ascii: "n"): throw DocumentError(.malformed, "the JSON has a null")
-        case 0: throw DocumentError(.malformed, "the JSON has a zero byte")
-        default: continue
+    mutating func run() throws -> DocumentError? {
+      while let token = try tokens.next() {
+        switch token {
+        case .objectStart: try push(isObject: true)
+        case .arrayStart:
+          guard !open.isEmpty else { throw malformed("the JSON does not begin with “{”") }
+          try push(isObject: false)
+        case .objectEnd, .arrayEnd: open.removeLast()
+        case .name(let text): try name(text)
+        case .null: throw malformed("\(shown): is null")
+        case .number(let range): try number(range)
+        case .string(let text): string(text)
+        case .boolean: break
         }
+        guard !open.isEmpty || isEnd(token) else {
+          throw malformed("the JSON does not begin with “{”")
+        }
+      }
+      return broken
+    }
+
+    private func isEnd(_ token: JSONTokens.Token) -> Bool {
+      if case .objectEnd = token { true } else { false }
+    }
+
+    /// `attachments[].size`
+    private var path: String {
+      var path = ""
+      for container in open {
+        if !container.isObject {
+          path += "[]"
+        } else {
+          path += (path.isEmpty ? "" : ".") + container.name
+        }
+      }
+      return path
+    }
+
+    /// Of what is quoted, nothing may act on a terminal or in a log.
+    private var shown: String { TextRules.fitting(path, maximum: 200) }
+
+    private func malformed(_ reason: String) -> DocumentError { DocumentError(.malformed, reason) }
+
+    private mutating func push(isObject: Bool) throws {
+      guard open.count < maximumDepth else {
+        throw malformed("the JSON is nested deeper than \(maximumDepth)")
+      }
+      open.append(Container(isObject: isObject))
+    }
+
+    private mutating func name(_ text: JSONTokens.Text) throws {
+      let last = open.count - 1
+      let name = tokens.decoded(text)
+      open[last].name = String(name.unicodeScalars.prefix(40))
+      guard !text.hasEscape else {
+        throw malformed("the member “\(shown)” is written with an escape")
+      }
+      guard text.isPlain || TextRules.breach(name) == nil else {
+        throw malformed("the member “\(shown)” is not NFC or has a forbidden character")
+      }
+      guard open[last].names.insert(Array(tokens.bytes[text.range])).inserted else {
+        throw malformed("the member “\(shown)” stands twice")
       }
     }
 
-    private mutating func open(_ members: Set<[UInt8]>?) throws(DocumentError) {
-      guard names.count < maximumDepth else {
-        throw DocumentError(.malformed, "the JSON is nested deeper than \(maximumDepth)")
-      }
-      names.append(members)
-      expectsName = members != nil
+    private mutating func string(_ text: JSONTokens.Text) {
+      guard broken == nil, !text.isPlain, let breach = TextRules.breach(tokens.decoded(text))
+      else { return }
+      broken = DocumentError(breach.kind, "\(shown): \(breach.reason)")
     }
 
-    private mutating func string() throws(DocumentError) {
-      let start = position
-      var hasEscape = false
-      while position < bytes.count, bytes[position] != UInt8(ascii: "\"") {
-        if bytes[position] == UInt8(ascii: "\\") {
-          hasEscape = true
-          position += 1
-        }
-        position += 1
+    private func number(_ range: Range<Int>) throws {
+      let digits = tokens.bytes[range]
+      guard digits.count <= maximumNumberBytes else {
+        throw malformed("\(shown): a number of \(digits.count) bytes, at most 64 are allowed")
       }
-      let name = Array(bytes[start..<min(position, bytes.count)])
-      position += 1
-      guard expectsName else { return }
-      expectsName = false
-      guard !hasEscape, names[names.count - 1]?.insert(name).inserted == true else {
-        let shown = String(decoding: name.prefix(40), as: UTF8.self)
-        throw DocumentError(.malformed, "the member “\(shown)” is repeated or escaped")
+      let isInteger =
+        digits.dropFirst(digits.first == UInt8(ascii: "-") ? 1 : 0)
+        .allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        && !digits.elementsEqual("-0".utf8)
+      guard !isInteger else { return }
+      guard !integers.contains(path) else {
+        throw malformed("\(shown): is not written as an integer")
+      }
+      guard Double(String(decoding: digits, as: UTF8.self))?.isFinite == true else {
+        throw malformed("\(shown): is larger than a number of IEEE 754 can be")
       }
     }
   }

@@ -11,37 +11,21 @@ package enum ManifestCodec {
 
   /// Throws `DocumentError`: `.malformed`, `.version`, `.secrecy`, or the rule that is broken.
   package static func decode(_ bytes: Data) throws -> Manifest {
-    try WireJSON.checkHeader(bytes, kind: "document")
-    let manifest = try WireJSON.decode(WireManifest.self, from: bytes).manifest()
-    try validate(manifest)
-    return manifest
+    try WireJSON.read(bytes, kind: "document", as: WireManifest.self) { wire in
+      let manifest = try wire.manifest()
+      try validate(manifest)
+      return manifest
+    }
   }
 
   /// True when the text declares a secrecy mark, whatever else may be wrong with it: also one that is
-  /// no text, or that stands there twice.
-  package static func declaresSecrecy(_ bytes: Data) -> Bool {
-    struct Marked: Decodable { var secrecyMark: WireJSON.SecrecyMark? }
-    let name = Data(#""secrecyMark""#.utf8)
-    if let first = bytes.range(of: name),
-      bytes[first.upperBound...].range(of: name) != nil
-    {
-      return true
-    }
-    let marked = try? WireJSON.decode(Marked.self, from: bytes)
-    return marked?.secrecyMark?.isDeclared ?? false
-  }
+  /// no text, or that stands in a text that is no JSON.
+  package static func declaresSecrecy(_ bytes: Data) -> Bool { SecrecyMark.isDeclared(in: bytes) }
 
   /// The digests that a manifest names, however many other rules it breaks: what has to go when
   /// the manifest is refused under Điều 5.
   package static func namedDigests(_ bytes: Data) -> [SHA256Digest] {
-    struct File: Decodable {
-      struct Named: Decodable { var sha256: SHA256Digest }
-      let digest: SHA256Digest?
-      init(from decoder: any Decoder) { digest = (try? Named(from: decoder))?.sha256 }
-    }
-    struct Named: Decodable { var attachments: [File] }
-    let named = try? WireJSON.decode(Named.self, from: bytes)
-    return (named?.attachments ?? []).compactMap(\.digest)
+    SecrecyMark.namedDigests(bytes)
   }
 
   /// The rules that hold for every manifest, whoever wrote it.
@@ -77,9 +61,11 @@ package enum ManifestCodec {
       throw DocumentError(.text, "toPlaces: more than \(WireLimits.toPlaces) lines")
     }
     for place in manifest.toPlaces { try TextRules.check(place, field: "toPlaces", maximum: 200) }
-    for list in [manifest.responseFor, manifest.replaces, manifest.recalls]
-    where list.count > WireLimits.references {
-      throw DocumentError(.text, "more than \(WireLimits.references) related documents")
+    for (field, list) in [
+      ("responseFor", manifest.responseFor), ("replaces", manifest.replaces),
+      ("recalls", manifest.recalls),
+    ] {
+      try check(references: list, of: manifest.documentID, field: field)
     }
     try checkAttachments(manifest.attachments)
   }
@@ -108,6 +94,22 @@ package enum ManifestCodec {
     guard total <= WireLimits.documentBytes else {
       throw DocumentError(
         .tooLarge, "attachments: \(total) bytes, at most \(WireLimits.documentBytes) are allowed")
+    }
+  }
+
+  private static func check(references: [RecordID], of document: RecordID, field: String)
+    throws(DocumentError)
+  {
+    guard references.count <= WireLimits.references else {
+      throw DocumentError(
+        .text,
+        "\(field): \(references.count) documents, at most \(WireLimits.references) are allowed")
+    }
+    guard Set(references).count == references.count else {
+      throw DocumentError(.text, "\(field): a document is named twice")
+    }
+    guard !references.contains(document) else {
+      throw DocumentError(.text, "\(field): names the document itself")
     }
   }
 

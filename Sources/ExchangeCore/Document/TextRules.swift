@@ -11,8 +11,33 @@ package enum TextRules {
       .trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
+  /// Takes time in proportion to the length, whatever the text is: Foundation sorts a run of marks in
+  /// quadratic time, so a long run that is out of its canonical order never comes to it.
   package static func isNFC(_ text: String) -> Bool {
-    Array(text.unicodeScalars) == Array(text.precomposedStringWithCanonicalMapping.unicodeScalars)
+    guard !text.utf8.allSatisfy({ $0 < 0x80 }) else { return true }
+    var (last, run, isSorted) = (UInt8(0), 0, true)
+    for scalar in text.unicodeScalars {
+      let order = scalar.properties.canonicalCombiningClass.rawValue
+      if order == 0 { (run, isSorted) = (0, true) } else { run += 1 }
+      if order < last, order != 0 { isSorted = false }
+      guard isSorted || run <= longestSortedRun, !scalar.properties.isFullCompositionExclusion
+      else { return false }
+      last = order
+    }
+    return Array(text.unicodeScalars)
+      == Array(text.precomposedStringWithCanonicalMapping.unicodeScalars)
+  }
+
+  /// No language needs more marks on one letter (UAX #15, Stream-Safe Text Format).
+  private static let longestSortedRun = 30
+
+  /// What any text of the wire must not have, known member or not: a harmful character, or another
+  /// form than NFC. Nil when there is nothing.
+  static func breach(_ text: String) -> DocumentError? {
+    if text.unicodeScalars.contains(where: isHarmful) {
+      return DocumentError(.text, "has a control or text-direction character")
+    }
+    return isNFC(text) ? nil : DocumentError(.encoding, "is not in Unicode form NFC")
   }
 
   /// Throws unless `text` is non-empty NFC without control characters, at most `maximum` scalars.

@@ -19,35 +19,33 @@ package enum WireJSON {
     }
   }
 
-  /// Whatever stands where a secrecy mark belongs.
-  struct SecrecyMark: Decodable {
-    let isDeclared: Bool
-
-    init(from decoder: any Decoder) {
-      isDeclared = (try? decoder.singleValueContainer().decode(String.self)) != "Thường"
-    }
+  private struct Header: Decodable {
+    var kind: String
+    var version: Int
   }
 
-  /// Checks what must be known before anything else is read: that the text has one reading, its
-  /// `kind` and `version` (a newer version is told apart from a broken one), and that no secrecy
-  /// mark is declared, whatever else may be wrong (Điều 5).
-  static func checkHeader(_ bytes: Data, kind: String) throws {
-    struct Header: Decodable {
-      var kind: String
-      var version: Int
-      var secrecyMark: SecrecyMark?
-    }
-    try JSONShape.check(bytes)
-    let header = try decode(Header.self, from: bytes)
-    guard header.kind == kind else {
-      throw DocumentError(.malformed, "kind: is “\(header.kind.prefix(40))”, expected “\(kind)”")
-    }
-    if header.secrecyMark?.isDeclared == true {
+  /// Reads a signed text of the given kind. What must be known first is checked first: that no secrecy
+  /// mark is declared, whatever else may be wrong (Điều 5); that the text has one reading; and its
+  /// `kind` and `version`, so that a newer version is told apart from a broken one. `convert` makes
+  /// the value and checks the rules of its members.
+  static func read<Wire: Decodable, Value>(
+    _ bytes: Data, kind: String, as type: Wire.Type, convert: (Wire) throws -> Value
+  ) throws -> Value {
+    guard !SecrecyMark.isDeclared(in: bytes) else {
       throw DocumentError(.secrecy, "secrecyMark: declared")
+    }
+    let broken = try JSONShape.check(bytes)
+    let header = try decode(Header.self, from: bytes)
+    guard header.kind.utf8.elementsEqual(kind.utf8) else {
+      let shown = TextRules.fitting(header.kind, maximum: 40)
+      throw DocumentError(.malformed, "kind: is “\(shown)”, expected “\(kind)”")
     }
     guard header.version == 1 else {
       throw DocumentError(.version, "version: is \(header.version), this node reads 1")
     }
+    let value = try convert(decode(type, from: bytes))
+    if let broken { throw broken }
+    return value
   }
 
   package static func explain(_ error: DecodingError) -> String {

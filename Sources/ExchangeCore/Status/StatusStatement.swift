@@ -114,18 +114,18 @@ package enum StatusCodec {
 
   /// Throws `DocumentError`: `.malformed`, `.version` or `.text`.
   package static func decode(_ bytes: Data) throws -> StatusStatement {
-    try WireJSON.checkHeader(bytes, kind: "status")
-    let wire = try WireJSON.decode(Wire.self, from: bytes)
-    if let name = wire.to.organName {
-      try TextRules.check(name, field: "to.organName", maximum: Organ.maximumNameLength)
+    try WireJSON.read(bytes, kind: "status", as: Wire.self) { wire in
+      if let name = wire.to.organName {
+        try TextRules.check(name, field: "to.organName", maximum: Organ.maximumNameLength)
+      }
+      let status = StatusStatement(
+        statusID: wire.statusId, documentID: wire.documentId, manifestDigest: wire.manifestSha256,
+        from: wire.from, to: wire.to.organId, code: wire.statusCode, timestamp: wire.timestamp,
+        reasonCode: wire.reasonCode, note: wire.description, arrivalNumber: wire.arrivalNumber,
+        staff: wire.staffInfo?.staff)
+      try validate(status)
+      return status
     }
-    let status = StatusStatement(
-      statusID: wire.statusId, documentID: wire.documentId, manifestDigest: wire.manifestSha256,
-      from: wire.from, to: wire.to.organId, code: wire.statusCode, timestamp: wire.timestamp,
-      reasonCode: wire.reasonCode, note: wire.description, arrivalNumber: wire.arrivalNumber,
-      staff: wire.staffInfo?.staff)
-    try validate(status)
-    return status
   }
 
   private static func validate(_ status: StatusStatement) throws(DocumentError) {

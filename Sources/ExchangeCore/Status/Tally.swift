@@ -107,28 +107,31 @@ package enum TallyCodec {
 
   /// Throws `DocumentError`: `.malformed`, `.version`, `.text` or `.tooLarge`.
   package static func decodeTally(_ bytes: Data) throws -> Tally {
-    try WireJSON.checkHeader(bytes, kind: "tally")
-    let wire = try WireJSON.decode(Wire.self, from: bytes)
-    let tally = Tally(
-      id: wire.tallyId, from: wire.from, to: wire.to.organId, timestamp: wire.timestamp,
-      entries: wire.entries, isPartial: wire.partial ?? false)
-    try validate(tally)
-    return tally
+    try WireJSON.read(bytes, kind: "tally", as: Wire.self) { wire in
+      let tally = Tally(
+        id: wire.tallyId, from: wire.from, to: wire.to.organId, timestamp: wire.timestamp,
+        entries: wire.entries, isPartial: wire.partial ?? false)
+      try check(wire.to, field: "to")
+      try validate(tally)
+      return tally
+    }
   }
 
+  /// Throws `DocumentError`: `.malformed`, `.version`, `.text` or `.tooLarge`.
   package static func decodeAnswer(_ bytes: Data) throws -> TallyAnswer {
-    try WireJSON.checkHeader(bytes, kind: "tallyAnswer")
-    let wire = try WireJSON.decode(WireAnswer.self, from: bytes)
-    let answer = TallyAnswer(
-      id: wire.answerId, tallyID: wire.tallyId, from: wire.from, to: wire.to.organId,
-      timestamp: wire.timestamp, missing: wire.missing,
-      missingTakeBacks: wire.missingTakeBacks ?? [])
-    try validate(answer)
-    return answer
+    try WireJSON.read(bytes, kind: "tallyAnswer", as: WireAnswer.self) { wire in
+      let answer = TallyAnswer(
+        id: wire.answerId, tallyID: wire.tallyId, from: wire.from, to: wire.to.organId,
+        timestamp: wire.timestamp, missing: wire.missing,
+        missingTakeBacks: wire.missingTakeBacks ?? [])
+      try check(wire.to, field: "to")
+      try validate(answer)
+      return answer
+    }
   }
 
   private static func validate(_ tally: Tally) throws(DocumentError) {
-    try check(tally.from)
+    try check(tally.from, field: "from")
     guard (1...maximumEntries).contains(tally.entries.count) else {
       throw DocumentError(.tooLarge, "entries: 1 to \(maximumEntries) are allowed")
     }
@@ -138,7 +141,7 @@ package enum TallyCodec {
   }
 
   private static func validate(_ answer: TallyAnswer) throws(DocumentError) {
-    try check(answer.from)
+    try check(answer.from, field: "from")
     for (name, ids) in [
       ("missing", answer.missing), ("missingTakeBacks", answer.missingTakeBacks),
     ] where ids.count > maximumEntries {
@@ -146,9 +149,9 @@ package enum TallyCodec {
     }
   }
 
-  private static func check(_ organ: Organ) throws(DocumentError) {
+  private static func check(_ organ: Organ, field: String) throws(DocumentError) {
     guard let name = organ.organName else { return }
-    try TextRules.check(name, field: "from.organName", maximum: Organ.maximumNameLength)
+    try TextRules.check(name, field: "\(field).organName", maximum: Organ.maximumNameLength)
   }
 
   private struct Wire: Codable {
