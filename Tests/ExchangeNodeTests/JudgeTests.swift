@@ -34,6 +34,18 @@ import Testing
       }
     }
 
+    /// A valid document, `old` in its JSON text replaced before it is signed.
+    static func replaced(_ name: String, _ code: OutcomeCode, _ old: String, _ new: String) -> Case
+    {
+      Case(name, code) { hostile in
+        var text = try JSONSerialization.data(
+          withJSONObject: hostile.manifest(), options: [.sortedKeys])
+        guard let place = text.firstRange(of: Data(old.utf8)) else { return [] }
+        text.replaceSubrange(place, with: Data(new.utf8))
+        return hostile.pieces() + [hostile.message(body: try hostile.sign(text))]
+      }
+    }
+
     var testDescription: String { name }
   }
 
@@ -126,6 +138,30 @@ import Testing
     .changed("secrecy", .dieu5) { $1["secrecyMark"] = "Mật" },
     .changed("secrecy as a list", .dieu5) { $1["secrecyMark"] = ["Mật"] },
     .changed("secrecy as a number", .dieu5) { $1["secrecyMark"] = 1 },
+    .changed("secrecy as null", .dieu5) { $1["secrecyMark"] = NSNull() },
+    .changed("no secrecy in form NFD", .dieu5) {
+      $1["secrecyMark"] = "Thường".decomposedStringWithCanonicalMapping
+    },
+    .replaced(
+      "secrecy in what is no JSON", .dieu5, #""version":1"#, #""version":1,"secrecyMark":"Mật",,"#),
+    .replaced("a trailing comma", .malformed, #""version":1"#, #""version":1,"x":[1,]"#),
+    .replaced("a number with a leading zero", .malformed, #""version":1"#, #""version":1,"x":01"#),
+    .replaced("a raw line feed", .malformed, #""version":1"#, "\"version\":1,\"x\":\"a\nb\""),
+    .replaced("half a surrogate pair", .malformed, #""version":1"#, #""version":1,"x":"\udc00""#),
+    .replaced("version 1.0", .malformed, #""version":1"#, #""version":1.0"#),
+    .replaced("priority 0.0", .malformed, #""priority":0"#, #""priority":0.0"#),
+    .replaced(
+      "an unknown member in NFD", .rule, #""version":1"#, "\"version\":1,\"x\":\"e\u{301}\""),
+    .changed("replaces itself", .rule) {
+      $1["replaces"] = [["documentId": $0.documentID.rawValue]]
+    },
+    Case("BER instead of DER", OutcomeCode(.badProfile)) { hostile in
+      var body = try hostile.document()
+      // The outermost length without end, and the mark of the end.
+      let digits = body[body.startIndex + 1] & 0x7F
+      body.replaceSubrange(1...Int(1 + digits), with: [0x80])
+      return [hostile.message(body: body + [0, 0])]
+    },
     Case("secrecy the second time", .dieu5) { hostile in
       var text = try JSONSerialization.data(withJSONObject: hostile.manifest())
       text.replaceSubrange(

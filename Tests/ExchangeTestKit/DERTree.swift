@@ -7,6 +7,8 @@ package struct DERTree {
   package var children: [DERTree] = []
   /// Contents of a primitive value.
   package var bytes: [UInt8] = []
+  /// What stands in the message instead of this value, tag and length included: to break DER.
+  package var raw: [UInt8]?
 
   package init(_ tag: UInt8, _ children: [DERTree]) {
     self.tag = tag
@@ -33,6 +35,10 @@ package struct DERTree {
   }
 
   private func append(to output: inout [UInt8]) {
+    if let raw {
+      output += raw
+      return
+    }
     output.append(tag)
     Self.appendLength(contentCount, to: &output)
     if isConstructed {
@@ -48,7 +54,7 @@ package struct DERTree {
     guard isConstructed else { return bytes.count }
     return children.reduce(0) { sum, child in
       let count = child.contentCount
-      return sum + 2 + (count < 0x80 ? 0 : Self.digits(count)) + count
+      return sum + (child.raw?.count ?? 2 + (count < 0x80 ? 0 : Self.digits(count)) + count)
     }
   }
 

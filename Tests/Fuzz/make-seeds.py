@@ -47,7 +47,7 @@ MESSAGES = [
     ("valid-beta", ["BETA"], "status.json", ["-cades", "-nodetach"]),
     ("valid-beta-sha512", ["BETA"], "tally.json", ["-cades", "-nodetach", "-md", "sha512"]),
     ("valid-both", ["BETA", "ALPHA"], "document.json", ["-cades", "-nodetach"]),
-    ("valid-streamed", ["ALPHA"], "status.json", ["-cades", "-nodetach", "-stream"]),
+    ("streamed", ["ALPHA"], "status.json", ["-cades", "-nodetach", "-stream"]),
     ("stranger", ["STRANGER"], "status.json", ["-cades", "-nodetach"]),
     ("revoked", ["REVOKED"], "status.json", ["-cades", "-nodetach"]),
     ("detached", ["ALPHA"], "document.json", ["-cades"]),

@@ -30,6 +30,8 @@ from typing import Any
 
 import jsonschema
 import pika
+import strict_der
+import strict_json
 
 Json = dict[str, Any]
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
@@ -72,16 +74,12 @@ def write_json(value: Json) -> bytes:
 
 
 def read_json(content: bytes) -> Json:
-    def unique(pairs: list[tuple[str, Any]]) -> Json:
-        require(len(dict(pairs)) == len(pairs), "MANIFEST-MALFORMED", "a member stands twice")
-        return dict(pairs)
     try:
-        value: Json = json.loads(content.decode("utf-8"), object_pairs_hook=unique)
-        write_json(value)  # fails for half a surrogate pair
-    except (ValueError, RecursionError) as error:
-        raise Problem("MANIFEST-MALFORMED", f"not JSON: {error}") from None
-    require(isinstance(value, dict), "MANIFEST-MALFORMED", "not a JSON object")
-    return value
+        return strict_json.read(content)
+    except strict_json.RuleError as error:
+        raise Problem("MANIFEST-RULE", str(error)) from None
+    except ValueError as error:
+        raise Problem("MANIFEST-MALFORMED", f"not JSON with one reading: {error}") from None
 
 
 def check(kind: str, value: Json) -> None:
@@ -91,8 +89,11 @@ def check(kind: str, value: Json) -> None:
     for error in jsonschema.Draft202012Validator(schema, format_checker=formats).iter_errors(value):
         path = ".".join(str(step) for step in error.absolute_path)
         raise Problem("MANIFEST-MALFORMED", f"{path}: {error.message[:200]}")
-    require(unicodedata.is_normalized("NFC", write_json(value).decode()), "MANIFEST-RULE", "NFC")
     if kind == "manifest":
+        for name in ("responseFor", "replaces", "recalls"):
+            ids = [reference["documentId"] for reference in value.get(name, [])]
+            require(len(set(ids)) == len(ids), "MANIFEST-RULE", f"{name}: a document twice")
+            require(value["documentId"] not in ids, "MANIFEST-RULE", f"{name}: the document itself")
         files, organs = value["attachments"], [value["from"], *value["to"]]
         units, names = [o["organId"] for o in organs], [f["name"].lower() for f in files]
         require(len(set(units)) == len(units), "MANIFEST-RULE", "to: a unit twice, or the sender")
@@ -108,9 +109,6 @@ def openssl_cms(*args: str, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
 
 def open_cms(body: bytes, trusted: str, certificates: dict[str, set[bytes]], unit: str) -> bytes:
     """The signed content; one of the signers must have a certificate of the sending unit."""
-    digits = body[1] & 0x7F if len(body) > 1 else 0  # a SEQUENCE of more than 127 bytes, no more
-    length = 2 + digits + int.from_bytes(body[2 : 2 + digits], "big")
-    require(len(body) == length, "SIGNATURE-NOT-SIGNED", "the body is not one DER value")
     with tempfile.NamedTemporaryFile() as signers:
         done = openssl_cms("-verify", "-inform", "DER", "-cades", "-purpose", "any", "-CAfile",
                            trusted, "-signer", signers.name, stdin=body)
@@ -124,6 +122,10 @@ def open_cms(body: bytes, trusted: str, certificates: dict[str, set[bytes]], uni
     signed = {ssl.PEM_cert_to_DER_cert(pem) for pem in pems}
     require(signed & set().union(*certificates.values()), "SIGNATURE-UNKNOWN-SIGNER", unit)
     require(signed & certificates[unit], "SIGNATURE-NOT-THIS-UNIT", unit)
+    try:
+        strict_der.check_signed_data(body)
+    except (ValueError, IndexError) as error:
+        raise Problem("SIGNATURE-PROFILE", f"not DER of the profile: {error}") from None
     return done.stdout
 
 
@@ -245,10 +247,10 @@ class Receiver(Client):
                 self.try_to_accept(*document)
 
     def judge(self, content: bytes, kind: str, sender: str) -> Json:
+        require(not strict_json.declares_secrecy(content), "DIEU5", "secrecyMark: found")
         value = read_json(content)
         require(value.get("kind") == kind, "MANIFEST-MALFORMED", f"kind: expected {kind}")
         require(value.get("version") == 1, "VERSION-UNKNOWN", f"version: {value.get('version')}")
-        require(value.get("secrecyMark", "Thường") == "Thường", "DIEU5", "secrecyMark: found")
         check("manifest" if kind == "document" else kind, value)
         require(value["from"]["organId"] == sender, "SENDER-MISMATCH", "from")
         to = value["to"] if kind == "document" else [value["to"]]

@@ -24,6 +24,7 @@ struct CheckedMessage {
   /// signing-certificate-v2. Throws the first problem found.
   init(_ message: borrowing SignedMessage, content: Data, anchors: [Certificate]) throws(Finding) {
     defer { OpenSSLErrors.clear() }
+    try message.checkShape()
     let included = try message.certificates()
     certificates = included
     signers = try message.withSigners { (signers) throws(Finding) -> [CheckedSigner] in
@@ -36,6 +37,9 @@ struct CheckedMessage {
         checked.append(
           CheckedSigner(
             certificate: certificate, digest: certificate.digest, signingTime: time))
+      }
+      guard Set(checked.map(\.digest)).count == checked.count else {
+        throw Finding(.badProfile, "one signer signs twice")
       }
       return checked
     }

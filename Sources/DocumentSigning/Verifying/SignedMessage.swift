@@ -5,20 +5,22 @@ import Foundation
 /// Owns one CMS_ContentInfo that came from outside and has the outer shape of the profile:
 /// SignedData (RFC 5652 5.1) over attached id-data, and nothing behind it.
 ///
-/// Parsing is OpenSSL's `d2i`, no more tolerant and no stricter: it reads DER and also BER with
-/// indefinite lengths or constructed strings. That does no harm, because content and signed
-/// attributes are hashed in the form RFC 5652 prescribes, whatever form they travelled in; a message
-/// is identified by the digest of its manifest, not by the digest of its CMS. Nesting, and so the
-/// stack, is bounded by OpenSSL (30 levels, strings 5).
+/// Parsing is OpenSSL's `d2i`, which reads BER too: with indefinite lengths or strings in parts. So the
+/// content of such a message is known, and a secrecy mark in it found, before `checkShape` refuses
+/// it. Nesting, and so the stack, is bounded by OpenSSL (30 levels, strings 5).
 struct SignedMessage: ~Copyable {
   /// schemas/README.md section 5.
-  private static let maximumSigners = 4
+  static let maximumSigners = 4
   private static let maximumCertificates = 16
 
   /// CMS_ContentInfo *
   private let pointer: OpaquePointer
+  private let bytes: Data
 
-  private init(owning pointer: OpaquePointer) { self.pointer = pointer }
+  private init(owning pointer: OpaquePointer, bytes: Data) {
+    self.pointer = pointer
+    self.bytes = bytes
+  }
 
   /// Parses `bytes`. Throws `badProfile` for what is too long or followed by something, else
   /// `notSigned`.
@@ -32,9 +34,10 @@ struct SignedMessage: ~Copyable {
       let parsed = d2i_CMS_ContentInfo(nil, &next, buffer.count)
       return (parsed, next.map { $0 - start } ?? 0)
     }
-    guard let message = parsed.map(SignedMessage.init(owning:)) else {
+    guard let parsed else {
       throw Finding(.notSigned, "not a CMS: \(OpenSSLErrors.drain().text)")
     }
+    let message = SignedMessage(owning: parsed, bytes: bytes)
     try message.checkType()
     guard length == bytes.count else {
       throw Finding(.badProfile, "\(bytes.count - length) bytes follow the CMS")
@@ -58,6 +61,9 @@ struct SignedMessage: ~Copyable {
     }
     return ASN1Values.bytes(octets)
   }
+
+  /// DER, and the form that the profile asks for. Throws `badProfile`.
+  borrowing func checkShape() throws(Finding) { try SignedDataShape.check(bytes) }
 
   /// The certificates inside. Throws `badProfile` when there are more than 16.
   borrowing func certificates() throws(Finding) -> [Certificate] {
