@@ -13,6 +13,7 @@ Exit status: 0 done, 1 receive timed out, 2 error.
 
 import argparse
 import contextlib
+import datetime
 import hashlib
 import json
 import os
@@ -89,6 +90,11 @@ def check(kind: str, value: Json) -> None:
     for error in jsonschema.Draft202012Validator(schema, format_checker=formats).iter_errors(value):
         path = ".".join(str(step) for step in error.absolute_path)
         raise Problem("MANIFEST-MALFORMED", f"{path}: {error.message[:200]}")
+    try:  # the pattern of the schema leaves 30 February
+        for moment in filter(None, (value.get("createdAt"), value.get("timestamp"))):
+            datetime.date.fromisoformat(moment[:10])
+    except ValueError:
+        raise Problem("MANIFEST-MALFORMED", "a day that does not exist") from None
     if kind == "manifest":
         for name in ("responseFor", "replaces", "recalls"):
             ids = [reference["documentId"] for reference in value.get(name, [])]
@@ -192,7 +198,7 @@ class Client:
 
 class Receiver(Client):
     def __init__(self, options: argparse.Namespace) -> None:
-        directory = read_json(Path(options.directory).read_bytes())
+        directory = json.loads(Path(options.directory).read_bytes())
         check("directory", directory)
         self.certificates = {unit["organId"]: {
             ssl.PEM_cert_to_DER_cert(pem.strip()) for pem in unit.get("certificates", [])
@@ -314,7 +320,9 @@ class Receiver(Client):
         self.show({"kind": "problem"}, code=code, reason=reason, sender=sender, about=about)
         if content and sender in self.certificates and self.options.receipt:
             with contextlib.suppress(Problem):  # when the document cannot be named
-                document = str(read_json(content).get("documentId"))
+                document = about
+                with contextlib.suppress(Problem):
+                    document = str(read_json(content).get("documentId"))
                 self.report(sender, document, sha256(content), "02", reasonCode=code)
         self.channel.basic_ack(tag)
 
