@@ -34,7 +34,7 @@ class Broker:
         return dict(line.removeprefix("CONGVAN_BROKER_").split("=", 1) for line in lines)
 
     @staticmethod
-    def _run(*command: str | Path, timeout: float = 150) -> str:
+    def _run(*command: str | Path, timeout: float = 240) -> str:
         try:
             done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
                                   timeout=timeout, stdin=subprocess.DEVNULL)

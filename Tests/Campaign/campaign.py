@@ -51,6 +51,7 @@ class Campaign:
         self.province = self.folder / "province"
         self.nodes: list[Node] = []
         self.broker: Broker | None = None
+        self.meddler: Meddler | None = None
         self.mounts: list[Path] = []
         self.recovery = self.minutes = 0.0
         self.rescued = 0
@@ -123,7 +124,7 @@ class Campaign:
         assert self.broker
         disk = self._small_disk(self.nodes[-1]) if not options.short else False
         meddler = Meddler(self.nodes, self.broker, self.province / "passwords")
-        self.forgeries = meddler.forgeries
+        self.meddler, self.forgeries = meddler, meddler.forgeries
         seconds = options.minutes * 60
         plan = faults.Faults(self.nodes, self.broker, meddler, journal, options.seed, seconds,
                              options.short)
@@ -220,18 +221,33 @@ class Campaign:
         """Waits until all is final, or until nothing moves what is not; when it moved last."""
         begun = moved = time.monotonic()
         before: dict[str, int] = {}
-        while now := self.open_work():
+        looks = 0  # in a row at which nothing was open
+        while looks < 2:
+            now = self._open_everywhere()
+            looks = 0 if now else looks + 1
             if now != before:
                 before, moved = now, time.monotonic()
+            if not now:
+                time.sleep(0.5)  # what a node just took from its queue is in its database by then
+                continue
             quiet = time.monotonic() - moved
             if (quiet > QUIET and not self._retry_in_sight()) or time.monotonic() - begun > LIMIT:
                 self.journal.say(f"no progress for {quiet:.0f} s: {now}")
                 return moved
             time.sleep(0.25)
-        moved = time.monotonic()
-        # Empty queues too: what is still on its way may only be a duplicate, but it has to end.
-        time.sleep(1)
         return moved
+
+    def _open_everywhere(self) -> dict[str, int]:
+        """`open_work`, and when there is none, what waits in the queues: it may only be a duplicate,
+        but it has to end."""
+        counts = self.open_work()
+        if counts or not self.meddler:
+            return counts
+        try:
+            waiting = self.meddler.waiting()
+        except Exception as error:  # the broker is not back yet
+            return {f"queues cannot be seen: {type(error).__name__}": 1}
+        return {"in queues": waiting} if waiting else {}
 
     def reconcile(self, wait: float = 60) -> list[str]:
         """Every unit sends its tally, as it does by itself once a day; says what then does not
@@ -284,7 +300,9 @@ class Campaign:
             for path in leftovers(node):
                 os.utime(path, (old, old))
             node.begin()
-        time.sleep(3)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and any(leftovers(node) for node in self.nodes):
+            time.sleep(0.2)
         for node in self.nodes:
             node.end()
             for path in leftovers(node):
@@ -382,7 +400,7 @@ class Campaign:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="deploy/campaign", description=__doc__)
     parser.add_argument("--minutes", type=float, default=None,
-                        help="of faults (default 10; in the short form at most, default 6)")
+                        help="of faults (default 10; in the short form at most, default 12)")
     parser.add_argument("--seed", type=int, default=None, help="of the plan (default: random)")
     parser.add_argument("--documents", type=int, default=None, help="default: 740 per minute")
     parser.add_argument("--short", action="store_true",
@@ -394,7 +412,7 @@ def main() -> int:
     parser.add_argument("--work", default=None, help="where the folder is made (default: TMPDIR)")
     parser.add_argument("--program", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.minutes = options.minutes or (6 if options.short else 10)
+    options.minutes = options.minutes or (12 if options.short else 10)
     options.least = int(options.documents * 0.9 if options.documents
                         else options.minutes * PER_MINUTE)
     options.documents = options.documents or int(options.minutes * 740)

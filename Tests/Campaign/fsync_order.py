@@ -59,9 +59,10 @@ def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path
                 "send", str(file), "--to", receiver.unit, "--number", f"{number}/CV-FS", "--date",
                 "2026-11-20", "--type", "Công văn", "--subject", document.subject).strip()
             ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and sender.rows(
-                "SELECT 1 FROM delivery WHERE state <> 'delivered' LIMIT 1"):
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and (
+                sender.rows("SELECT 1 FROM delivery WHERE state = 'published' LIMIT 1")
+                or receiver.rows("SELECT 1 FROM notice WHERE state <> 'published' LIMIT 1")):
             time.sleep(0.2)
     finally:
         ledger.close()

@@ -107,17 +107,7 @@ class Meddler:
     def publish(self, messages: list[Message]) -> None:
         """As the unit, with confirms; raises when the broker does not take all of them."""
         unit = messages[0].unit
-        password = (self.passwords / f"{unit}.password").read_text().strip()
-        for host, port in self.broker.plain:
-            try:
-                connection = pika.BlockingConnection(pika.ConnectionParameters(
-                    host, port, VHOST, pika.PlainCredentials(unit, password), heartbeat=30,
-                    socket_timeout=5, blocked_connection_timeout=20, stack_timeout=10))
-                break
-            except (pika.exceptions.AMQPError, OSError) as error:
-                failure = error
-        else:
-            raise failure
+        connection = self._connect(unit)
         try:
             channel: Any = connection.channel()
             channel.confirm_delivery()
@@ -134,6 +124,30 @@ class Meddler:
                         type=message.type, content_type=f"application/{content}",
                         message_id=message.id, correlation_id=message.about, user_id=unit,
                         delivery_mode=2, headers=headers), mandatory=True)
+        finally:
+            if connection.is_open:
+                connection.close()
+
+    def _connect(self, unit: str) -> pika.BlockingConnection:
+        password = (self.passwords / f"{unit}.password").read_text().strip()
+        for host, port in self.broker.plain:
+            try:
+                return pika.BlockingConnection(pika.ConnectionParameters(
+                    host, port, VHOST, pika.PlainCredentials(unit, password), heartbeat=30,
+                    socket_timeout=5, blocked_connection_timeout=20, stack_timeout=10))
+            except (pika.exceptions.AMQPError, OSError) as error:
+                failure = error
+        raise failure
+
+    def waiting(self) -> int:
+        """Messages that wait in the queues of all units, exactly and at once (what the HTTP API says
+        may be five seconds old)."""
+        connection = self._connect(next(iter(self.nodes)))
+        try:
+            channel: Any = connection.channel()
+            return sum(
+                channel.queue_declare(f"congvan.{lane}.{unit}", passive=True).method.message_count
+                for unit in self.nodes for lane in ("ordinary", "express"))
         finally:
             if connection.is_open:
                 connection.close()

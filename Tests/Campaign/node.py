@@ -153,7 +153,7 @@ class Node:
     def kill(self, rest: float = 0.0, arm: Arm | None = None) -> bool:
         return self._strike(signal.SIGKILL, rest, arm) is not None
 
-    def terminate(self, rest: float = 0.0, patience: float = 40) -> bool:
+    def terminate(self, rest: float = 0.0, patience: float = 120) -> bool:
         """SIGTERM; a daemon that does not end is a finding, and is killed."""
         life = self._strike(signal.SIGTERM, rest)
         if life is None:
