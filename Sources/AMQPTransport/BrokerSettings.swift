@@ -66,8 +66,10 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
   package var windowCount = 64
   /// Bytes in flight, unconfirmed.
   package var windowBytes = 8 << 20
-  /// Unacknowledged deliveries: times 1 MiB, what the receiver's memory must hold.
-  package var prefetch: UInt16 = 16
+  /// Unacknowledged deliveries. Two batches of a consumer: while one is stored the next comes. So many
+  /// small messages of one unit do not hold up for long what others sent after them into the same
+  /// queue. What is read of large ones is bounded by the bytes of a batch; the rest waits in the socket.
+  package var prefetch: UInt16 = 256
   /// How long a queue must have been quiet before `DeliverySink.wentIdle` is called.
   package var quietTime = Duration.milliseconds(500)
 

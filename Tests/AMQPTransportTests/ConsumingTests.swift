@@ -171,6 +171,38 @@ import Testing
     await consumer.end()
   }
 
+  /// What waits in the queue comes in few batches when it is small, and in bounded ones when it is
+  /// large: a unit's small messages do not hold up for long what others sent after them.
+  @Test func aBacklogComesInBatchesBoundedByTheirBytes() async throws {
+    let broker = try TestBroker.shared
+    let units = try broker.units(2)
+    let source = RecordingSource()
+    let publisher = RunningLoop.publish(units[0].settings(broker), from: source)
+    let sizes = Array(repeating: 1 << 20, count: 40) + Array(repeating: 1, count: 400)
+    source.submit(
+      sizes.enumerated().map { number, size in
+        OutboundMessage(
+          token: UInt64(number + 1), to: units[1].id, lane: .ordinary,
+          envelope: Envelope(type: "t", messageID: "\(number)"),
+          body: Data(repeating: 1, count: size))
+      })
+    publisher.stop.wake()
+    _ = try await source.settled(sizes.count, within: .seconds(30))
+    await publisher.end()
+    let sink = RecordingSink()
+    sink.state.update { $0.keepsBodies = false }
+    let consumer = RunningLoop.consume(units[1].settings(broker), into: sink)
+    let state = try await sink.stored(sizes.count, within: .seconds(30))
+    await consumer.end()
+    #expect((state.batches.max() ?? 0) > 32, "\(state.batches)")
+    var first = 0
+    for count in state.batches {
+      let bytes = state.messages[first..<first + count].reduce(0) { $0 + $1.bodySize }
+      #expect(bytes <= 9 << 20)
+      first += count
+    }
+  }
+
   private static func residentBytes() throws -> Int {
     let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
     return (Int(text.split(separator: " ")[1]) ?? 0) * 4096

@@ -5,7 +5,8 @@ import ExchangeCore
 /// A delivery is acknowledged only after the sink has it on disk; whatever happens before leaves it
 /// with the broker, which delivers it again.
 struct ConsumeSession: LinkSession {
-  static let batchCount = 32
+  static let batchCount = 128
+  /// With one message more, what a consumer holds in memory.
   static let batchBytes = 8 << 20
   /// How long the first message of a batch waits for company.
   static let linger = Duration.milliseconds(5)
