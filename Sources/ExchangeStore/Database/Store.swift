@@ -29,7 +29,7 @@ package final class Store: Sendable {
       throw StoreError(.missing, "\(folder): no node folder (there is no \(Self.fileName))")
     }
     var configuration = Configuration()
-    configuration.busyMode = .timeout(30)
+    configuration.busyMode = .callback(Self.waitForTurn)
     configuration.maximumReaderCount = 4
     configuration.foreignKeysEnabled = true
     do {
@@ -54,6 +54,14 @@ package final class Store: Sendable {
     }
     files = try ContentFiles(folder: folder, hashing: hashing)
     try migrate()
+  }
+
+  /// Another process writes. SQLite's own waiting sleeps up to 100 ms between two looks, and a daemon
+  /// under a flood leaves the file free for far shorter: a person's command would wait for seconds.
+  /// Gives up after some 30 s.
+  private static let waitForTurn: @Sendable (Int) -> Bool = { looks in
+    usleep(2_000)
+    return looks < 14_000
   }
 
   /// Waits while another process opens the same file. A backup (`VACUUM INTO`) is not in WAL mode yet,
