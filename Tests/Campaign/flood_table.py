@@ -58,6 +58,7 @@ def table(runs: list[Run]) -> str:
     sent: list[tuple[str, Callable[[Flood], object]]] = [
         ("sent", lambda f: f"{f['sentMessages']:,} / {megabytes(f['sentBytes'])} MB")]
     waits = [(kind, lambda f, kind=kind: worst(f, kind)) for kind in kinds]
+    waits.append(("· of that issuing", lambda f: f.get("issuing", "–")))
     waits.append(("drained in", lambda f: f["drainedSeconds"] or "–"))
     quiet = max((max(values) for run in runs for flood in run["floods"]
                  for values in flood["quiet"].values() if values), default=0.0)

@@ -65,6 +65,7 @@ class Result:
     outcomes: dict[str, int] = field(default_factory=dict)
     quiet: dict[str, list[float]] = field(default_factory=dict)  # seconds, by kind of traffic
     flooded: dict[str, list[float]] = field(default_factory=dict)
+    issuing: float = 0.0  # seconds, the slowest `congvan send` meanwhile
     problems: list[str] = field(default_factory=list)
     shortfalls: list[str] = field(default_factory=list)
 
@@ -160,6 +161,7 @@ class Floods:
             result.quiet[kind] = self.innocents.seconds(quiet, kind)
             result.flooded[kind] = self.innocents.seconds(
                 [pulse for pulse in pulses if pulse.began <= ended], kind)
+        result.issuing = round(max((pulse.issuing for pulse in pulses), default=0.0), 1)
         self.judge(flood, result, sender)
         self.tell(result)
         return result
@@ -283,7 +285,7 @@ class Floods:
             f"{result.name}: {result.sentMessages} sent in {result.sentSeconds} s, "
             f"{result.backMessages} back ({result.backBytes / max(1, result.sentBytes):.2f} × the "
             f"bytes), {result.signatures} signed, {result.cpuSeconds} s CPU, drained in "
-            f"{result.drainedSeconds} s; {worst}")
+            f"{result.drainedSeconds} s; {worst}; issuing {result.issuing}")
         self.journal.write("flood", **asdict(result))
         for text in result.problems + result.shortfalls:
             self.journal.tell(f"  {result.name}: {text}")

@@ -18,11 +18,13 @@ KINDS = [f"{way} {urgency}" for way in ("V→I", "I→V") for urgency in ("thư�
 
 @dataclass
 class Pulse:
-    """One innocent document. `seconds` is None until its receipt is there."""
+    """One innocent document. `issuing` is the clerk's command itself; `seconds` is None until the
+    receipt is there."""
 
     kind: str
     began: float
     id: str
+    issuing: float
     seconds: float | None = None
     state: str = ""
 
@@ -88,7 +90,7 @@ class Innocents:
             "2026-11-20", "--type", "Công văn", "--subject", f"Văn bản vô can {number}",
             "--urgency", urgency.replace(" ", "-"), "--json")
         file.unlink()
-        return Pulse(f"{way} {urgency}", began, json.loads(shown)["id"])
+        return Pulse(f"{way} {urgency}", began, json.loads(shown)["id"], time.time() - began)
 
     # Results
 
