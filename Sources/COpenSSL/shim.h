@@ -34,6 +34,46 @@ static inline void congvan_certificates_free(STACK_OF(X509) *stack) {
   sk_X509_pop_free(stack, X509_free);
 }
 
+// EXTENDED_KEY_USAGE is a STACK_OF(ASN1_OBJECT).
+static inline int congvan_objects_count(const EXTENDED_KEY_USAGE *stack) {
+  return sk_ASN1_OBJECT_num(stack);
+}
+static inline ASN1_OBJECT *congvan_objects_at(const EXTENDED_KEY_USAGE *stack, int index) {
+  return sk_ASN1_OBJECT_value(stack, index);
+}
+static inline void congvan_objects_free(EXTENDED_KEY_USAGE *stack) {
+  sk_ASN1_OBJECT_pop_free(stack, ASN1_OBJECT_free);
+}
+
+// The parts of a PKCS#12 file: STACK_OF(PKCS7) of STACK_OF(PKCS12_SAFEBAG).
+static inline int congvan_safes_count(const STACK_OF(PKCS7) *stack) { return sk_PKCS7_num(stack); }
+static inline PKCS7 *congvan_safes_at(const STACK_OF(PKCS7) *stack, int index) {
+  return sk_PKCS7_value(stack, index);
+}
+static inline void congvan_safes_free(STACK_OF(PKCS7) *stack) {
+  sk_PKCS7_pop_free(stack, PKCS7_free);
+}
+static inline int congvan_safe_type(const PKCS7 *safe) { return OBJ_obj2nid(safe->type); }
+static inline int congvan_bags_count(const STACK_OF(PKCS12_SAFEBAG) *stack) {
+  return sk_PKCS12_SAFEBAG_num(stack);
+}
+static inline PKCS12_SAFEBAG *congvan_bags_at(const STACK_OF(PKCS12_SAFEBAG) *stack, int index) {
+  return sk_PKCS12_SAFEBAG_value(stack, index);
+}
+static inline void congvan_bags_free(STACK_OF(PKCS12_SAFEBAG) *stack) {
+  sk_PKCS12_SAFEBAG_pop_free(stack, PKCS12_SAFEBAG_free);
+}
+
+static inline int congvan_lists_count(const STACK_OF(X509_CRL) *stack) {
+  return sk_X509_CRL_num(stack);
+}
+static inline X509_CRL *congvan_lists_at(const STACK_OF(X509_CRL) *stack, int index) {
+  return sk_X509_CRL_value(stack, index);
+}
+static inline void congvan_lists_free(STACK_OF(X509_CRL) *stack) {
+  sk_X509_CRL_pop_free(stack, X509_CRL_free);
+}
+
 static inline int congvan_signers_count(const STACK_OF(CMS_SignerInfo) *stack) {
   return sk_CMS_SignerInfo_num(stack); // -1 for NULL
 }

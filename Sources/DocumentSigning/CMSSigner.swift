@@ -12,6 +12,13 @@ package final class CMSSigner: DocumentSigner {
   /// Shares `key`, which was checked when it was loaded.
   package init(key: SigningKey) { self.key = key }
 
+  package var certificate: SignerCertificate? {
+    let ends = ([key.certificate] + key.intermediates).map(\.notAfter)
+    return SignerCertificate(
+      subject: key.certificate.subject, digest: key.certificate.sha256,
+      notAfter: ends.min() ?? key.certificate.notAfter)
+  }
+
   /// DER of a SignedData with `content` attached; signing-time is `time` in whole seconds.
   ///
   /// Throws `CERTIFICATE-NOT-VALID` when the certificate is not valid at `time` (every receiver

@@ -28,26 +28,107 @@ package final class CMSVerifier: SignatureVerifier {
   package func verify(
     _ message: Data, from claimed: UnitID, arrivedAt arrival: Timestamp
   ) -> Verdict {
+    judge(message, arrivedAt: arrival) { (checked) throws(Finding) in
+      try order(checked.signers, claimed: claimed)
+    }
+  }
+
+  package func verifyOwn(_ message: Data, of unit: UnitID, subject: String?) -> Verdict {
+    let directory = directory()
+    let names = directory.unit(unit).map { [$0.id] + $0.aliases } ?? [unit]
+    return judge(message, arrivedAt: nil) { (checked) throws(Finding) in
+      let isOwn = checked.signers.contains { signer in
+        if let owner = directory.owner(ofCertificate: signer.digest) {
+          return owner.id == names[0]
+        }
+        return signer.certificate.subject == subject
+          || names.contains { signer.certificate.commonNames == [$0.rawValue] }
+      }
+      guard isOwn else {
+        let subjects = checked.signers.map { "“\($0.certificate.subject)”" }
+        throw Finding(
+          .notThisUnit,
+          "\(subjects.joined(separator: ", ")): is not known as a certificate of “\(unit)”, neither "
+            + "today nor before")
+      }
+      return checked.signers
+    }
+  }
+
+  package func examine(_ signer: any DocumentSigner, of unit: UnitID, at time: Timestamp) throws {
+    let sample = try signer.sign(Data("{}".utf8), at: time)
+    do throws(Finding) {
+      _ = try signers(of: sample, arrivedAt: time, content: nil) { (checked) throws(Finding) in
+        try order(checked.signers, claimed: unit)
+      }
+    } catch {
+      let usages = (signer as? CMSSigner)?.key.usages ?? []
+      let all = usages.joined(separator: " | ")
+      let pairs = usages.isEmpty ? "" : "; the file's pairs have: \(all)"
+      throw SigningError(
+        .certificateNotBelieved,
+        "other units will answer \(error.problem.rawValue): "
+          + error.detail + pairs,
+        next: error.remedy ?? Self.remedy(for: error.problem))
+    }
+  }
+
+  package func problem(of certificate: ListedCertificate, at time: Timestamp)
+    -> CertificateProblem?
+  {
+    guard let der = certificate.der, let parsed = Certificate(der: der) else {
+      return CertificateProblem(.unreadable, certificate.problem ?? "cannot be read")
+    }
+    return trust().problem(of: parsed, at: time)
+  }
+
+  private static func remedy(for problem: SignatureProblem) -> String? {
+    switch problem {
+    case .unknownSigner, .notThisUnit:
+      "Ask the federation to enter this certificate for this unit in the directory."
+    default: nil
+    }
+  }
+
+  /// Judges as of `arrival`, or as of the signing time when that is nil. `order` says who may sign, and
+  /// in which order the signers are named.
+  private func judge(
+    _ message: Data, arrivedAt arrival: Timestamp?,
+    order: (CheckedMessage) throws(Finding) -> [CheckedSigner]
+  ) -> Verdict {
     var content: Data?
     do throws(Finding) {
-      let trust = trust()
-      let opened = try SignedMessage.open(message)
-      let attached = try opened.content()
-      content = attached
-      let checked = try CheckedMessage(
-        opened, content: attached, anchors: trust.anchorCertificates)
-      let signers = try order(checked.signers, claimed: claimed)
-      for signer in signers {
-        let time = try times.judgingTime(signed: signer.signingTime, arrival: arrival)
-        try trust.check(signer.certificate, at: time, included: checked.certificates)
-      }
-      return .valid(content: attached, signers: signers.map(\.identity))
+      let identities = try signers(
+        of: message, arrivedAt: arrival, content: { content = $0 }, order: order)
+      return .valid(content: content ?? Data(), signers: identities)
     } catch {
       if let time = error.notBefore, let content {
         return .early(notBefore: time, detail: error.detail, content: content)
       }
       return .invalid(error.problem, detail: error.detail, content: content)
     }
+  }
+
+  private func signers(
+    of message: Data, arrivedAt arrival: Timestamp?, content opened: ((Data) -> Void)?,
+    order: (CheckedMessage) throws(Finding) -> [CheckedSigner]
+  ) throws(Finding) -> [SignerIdentity] {
+    let trust = trust()
+    let message = try SignedMessage.open(message)
+    let attached = try message.content()
+    opened?(attached)
+    let checked = try CheckedMessage(
+      message, content: attached, anchors: trust.anchorCertificates)
+    var identities: [SignerIdentity] = []
+    for signer in try order(checked) {
+      let time = try arrival.map { (arrival) throws(Finding) in
+        try times.judgingTime(signed: signer.signingTime, arrival: arrival)
+      }
+      let profile = try trust.check(
+        signer.certificate, at: time ?? signer.signingTime, included: checked.certificates)
+      identities.append(signer.identity(profile: profile))
+    }
+    return identities
   }
 
   /// The claimed unit's signer first. Throws `notThisUnit` or `unknownSigner` when it has none.

@@ -35,6 +35,13 @@ package struct CertificateInfo: Hashable, Sendable {
     sha256 = OpenSSLHashing().sha256(der)
   }
 
+  /// Why `der` is no certificate, a sentence's predicate; nil when it is one.
+  package static func problem(ofDER der: Data) -> String? {
+    guard Certificate(der: der) == nil else { return nil }
+    let what = FileKind.recognise(der).map { "\($0.what), not one certificate" }
+    return what ?? "is cut off or damaged: its content is not one X.509 certificate"
+  }
+
   /// Reads exactly one certificate in DER. Throws `CERTIFICATE-UNREADABLE`.
   package init(der: Data) throws(SigningError) {
     guard let certificate = Certificate(der: der), let info = CertificateInfo(certificate) else {
@@ -43,12 +50,14 @@ package struct CertificateInfo: Hashable, Sendable {
     self = info
   }
 
-  /// The certificates of a PEM text in its order, at least one. Throws `CERTIFICATE-UNREADABLE`.
+  /// The certificates of a file's content in its order, at least one: PEM, DER or PKCS#7. Throws
+  /// `CERTIFICATE-UNREADABLE`.
   package static func all(inPEM text: Data) throws(SigningError) -> [CertificateInfo] {
-    let found = Certificate.all(inPEM: text) ?? []
+    let found = try CertificateFile.certificates(
+      in: text, path: "certificate", code: .certificateUnreadable)
     let infos = found.compactMap(CertificateInfo.init)
-    guard !infos.isEmpty, infos.count == found.count else {
-      throw SigningError(.certificateUnreadable, "certificate: no readable PEM certificate")
+    guard infos.count == found.count else {
+      throw SigningError(.certificateUnreadable, "certificate: a validity date is not a date")
     }
     return infos
   }

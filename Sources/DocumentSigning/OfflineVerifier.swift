@@ -13,6 +13,8 @@ package struct Inspection: Sendable, Hashable {
     package let problem: SignatureProblem?
     /// Text to `problem`.
     package let detail: String?
+    /// By which extended key usage the certificate may sign documents; nil with a problem.
+    package let profile: String?
   }
 
   /// The attached content, whenever the CMS could be opened.
@@ -68,14 +70,15 @@ package struct OfflineVerifier: Sendable {
       throw Finding(.untrustedChain, "a validity date of the signer's certificate is not a date")
     }
     var finding: Finding?
+    var profile: String?
     do throws(Finding) {
       let time = try times.judgingTime(signed: signer.signingTime, arrival: arrival)
-      try trust.check(signer.certificate, at: time, included: included)
+      profile = try trust.check(signer.certificate, at: time, included: included)
     } catch {
       finding = error
     }
     return Inspection.Signer(
       certificate: info, signingTime: signer.signingTime, problem: finding?.problem,
-      detail: finding?.detail)
+      detail: finding?.detail, profile: profile)
   }
 }

@@ -14,9 +14,13 @@ package enum SigningErrorCode: String, FailureCode {
   case keyPassphrase = "KEY-PASSPHRASE"
   case keyCertificateMismatch = "KEY-CERTIFICATE-MISMATCH"
   case keyTooWeak = "KEY-TOO-WEAK"
+  /// A kind of key that the signature profile does not have: Ed25519, RSASSA-PSS, another curve.
+  case keyNotAllowed = "KEY-NOT-ALLOWED"
   case certificateUnreadable = "CERTIFICATE-UNREADABLE"
   /// The signing certificate is not valid at the moment of signing.
   case certificateNotValid = "CERTIFICATE-NOT-VALID"
+  /// Other units would not believe what is signed with the certificate.
+  case certificateNotBelieved = "CERTIFICATE-NOT-BELIEVED"
   case trustUnreadable = "TRUST-UNREADABLE"
   case revocationUnreadable = "CRL-UNREADABLE"
   /// The signed message would be longer than the wire allows.
@@ -30,17 +34,21 @@ package enum SigningErrorCode: String, FailureCode {
   package var hint: String {
     switch self {
     case .keyUnreadable:
-      "Give a PEM private key or a PKCS#12 file that this account may read; an old PKCS#12 file is "
-        + "converted with: openssl pkcs12 -legacy -in old.p12 -nodes | openssl pkcs12 -export -out "
-        + "new.p12"
+      "Check the path and that this account may read the file; it is a private key in PEM or DER, "
+        + "or a PKCS#12 file (.p12)."
     case .keyPassphrase: "Give the pass phrase that the key file was protected with."
     case .keyCertificateMismatch:
       "Give the certificate that the authority issued for this very key, not for an older one."
     case .keyTooWeak: "Ask for a certificate with RSA of 2048 bits or more, or EC P-256 or more."
-    case .certificateUnreadable: "Give a PEM file with the certificate and its intermediates."
+    case .keyNotAllowed:
+      "Make a key of the kind rsa or ec (congvan init --key-type), and ask for a certificate for it."
+    case .certificateUnreadable:
+      "Give a file with the certificate and its intermediates: PEM, DER (.cer) or PKCS#7 (.p7b)."
     case .certificateNotValid:
       "Check this machine's clock; if it is right, ask the authority for a new certificate."
-    case .trustUnreadable: "Give a PEM file with the federation's root certificates."
+    case .certificateNotBelieved: "Ask the authority for a correct certificate."
+    case .trustUnreadable:
+      "Give a file with the federation's root certificates: PEM, DER (.cer) or PKCS#7 (.p7b)."
     case .revocationUnreadable: "Fetch the authority's revocation list (CRL) again, as PEM or DER."
     case .signedTooLarge: "Name fewer recipients, attachments or related documents, and send again."
     case .signingFailed: "Check the key with: openssl pkey -check; then send the text to support."

@@ -21,7 +21,14 @@ struct Assembly {
     guard let path = settings.path("directory.file") else {
       throw ConfigError(.missingKey, "directory.file: is empty")
     }
-    return try DirectoryFile(path: path, hashing: hashing, log: log)
+    return try DirectoryFile(path: path, hashing: hashing, log: log) {
+      CertificateInfo.problem(ofDER: $0)
+    }
+  }
+
+  /// The key with all issuers that go along, also those that only the anchors' file has.
+  func signingKey(_ trust: TrustStore) throws -> SigningKey {
+    try signingKey().completed(by: trust)
   }
 
   func signingKey() throws -> SigningKey {
@@ -45,9 +52,8 @@ struct Assembly {
       anchors: anchors, revocationLists: revocationLists ?? settings.path("trust.crlFile"))
   }
 
-  func verifier(_ directory: any DirectorySource) throws -> CMSVerifier {
-    let trust = try trust()
-    return CMSVerifier(
+  func verifier(_ directory: any DirectorySource, _ trust: TrustStore) throws -> CMSVerifier {
+    CMSVerifier(
       trust: { trust }, directory: { directory.current },
       times: TimeRules(signingWindow: try settings.signingTimeWindow))
   }
@@ -58,10 +64,14 @@ struct Assembly {
     guard directory.current.unit(unit.organId) != nil else {
       throw NodeError(.notAUnit, "unit.id: “\(unit.organId)” is not in the directory")
     }
+    let trust = try trust()
+    let verifier = try verifier(directory, trust)
+    let signer = CMSSigner(key: try signingKey(trust))
     return NodeContext(
-      unit: unit, store: try store(), signer: CMSSigner(key: try signingKey()),
-      verifier: try verifier(directory), hashing: hashing, directory: directory,
-      clock: SystemClock())
+      unit: unit, store: try store(),
+      signer: BelievedSigner(
+        signer, unit: unit.organId, verifier: verifier, directory: directory),
+      verifier: verifier, hashing: hashing, directory: directory, clock: SystemClock())
   }
 
   func office() throws -> Office {
@@ -118,12 +128,13 @@ struct Assembly {
     var isExternal = false
     if case .external = authentication { isExternal = true }
     if try settings.usesTLS {
-      guard let authority = settings.path("broker.caFile") else {
+      guard let authority = try settings.brokerCertificatePath("broker.caFile") else {
         throw ConfigError(.missingKey, "broker.caFile: is empty")
       }
       tls = BrokerSettings.TLS(
         caFile: authority,
-        certificateFile: isExternal ? settings.path("broker.certificateFile") : nil,
+        certificateFile: isExternal
+          ? try settings.brokerCertificatePath("broker.certificateFile") : nil,
         keyFile: isExternal ? try settings.brokerKeyPath : nil)
     } else if isExternal {
       throw ConfigError(.badValue, "broker.authentication: external needs broker.tls: true")

@@ -270,29 +270,14 @@ struct Settings: Sendable {
   /// given. A file that others may read is refused.
   func secret(_ key: String, variable: String) throws -> String? {
     if let value = ProcessInfo.processInfo.environment[variable] { return value }
-    return try path(key).map { try Self.readSecret($0, named: key) }
-  }
-
-  /// The secret in the file at `path`; `name` is what the person called it.
-  static func readSecret(_ path: String, named name: String) throws -> String {
-    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-    guard let mode = attributes?[.posixPermissions] as? Int,
-      let data = FileManager.default.contents(atPath: path)
-    else { throw ConfigError(.secretUnreadable, "\(name): “\(path)” cannot be read") }
-    guard mode & 0o077 == 0 else {
-      throw ConfigError(.secretExposed, "\(name): “\(path)” may be read by other users")
-    }
-    return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+    return try path(key).map { try SecretFile.read($0, named: key) }
   }
 
   /// The path of a private key, or nil when `key` is empty. A key that others may read is refused; a
   /// missing file is for its reader to report.
   func keyPath(_ key: String) throws -> String? {
     guard let path = path(key) else { return nil }
-    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-    guard (attributes?[.posixPermissions] as? Int ?? 0) & 0o077 == 0 else {
-      throw ConfigError(.secretExposed, "\(key): “\(path)” may be read by other users")
-    }
+    try SecretFile.check(path, named: key)
     return path
   }
 
@@ -302,6 +287,13 @@ struct Settings: Sendable {
     get throws {
       guard let path = try keyPath("broker.keyFile") else { return nil }
       let text = FileManager.default.contents(atPath: path) ?? Data()
+      guard text.first != 0x30 else {
+        throw ConfigError(
+          .badValue, "broker.keyFile: “\(path)” is not PEM, which the broker's library needs",
+          next:
+            "Convert it: (umask 077; openssl pkey -inform DER -in '\(path)' -out '\(path).pem'), "
+            + "and name the new file in broker.keyFile.")
+      }
       guard text.firstRange(of: Data("ENCRYPTED".utf8)) == nil else {
         throw ConfigError(
           .badValue,
@@ -310,6 +302,21 @@ struct Settings: Sendable {
       }
       return path
     }
+  }
+
+  /// The path of a certificate for the broker's connection. The AMQP library reads PEM only.
+  func brokerCertificatePath(_ key: String) throws -> String? {
+    guard let path = path(key) else { return nil }
+    let bytes = FileManager.default.contents(atPath: path) ?? Data()
+    guard bytes.first != 0x30, bytes.firstRange(of: Data("-----BEGIN PKCS7".utf8)) == nil else {
+      let isSequence = bytes.first == 0x30
+      throw ConfigError(
+        .badValue, "\(key): “\(path)” is DER or PKCS#7; the broker's library needs PEM",
+        next: "Convert it: openssl x509 -inform DER -in '\(path)' -out '\(path).pem', or a .p7b: "
+          + "openssl pkcs7 \(isSequence ? "-inform DER " : "")-print_certs -in '\(path)' -out "
+          + "'\(path).pem'; then name the new file in \(key).")
+    }
+    return path
   }
 
   /// The commented file that `congvan init` writes.

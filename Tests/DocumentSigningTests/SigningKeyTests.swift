@@ -6,12 +6,7 @@ import Testing
 
 @Suite struct SigningKeyTests {
   private func failure(_ body: () throws -> SigningKey) -> SigningErrorCode? {
-    do {
-      _ = try body()
-      return nil
-    } catch {
-      return (error as? SigningError)?.kind
-    }
+    DocumentSigningTests.failure(body)?.kind
   }
 
   @Test func `A plain PEM key with its chain is read without the root`() throws {
@@ -53,20 +48,6 @@ import Testing
     let world = try World.shared.get()
     let path = try world.root.pkcs12(world.beta, passphrase: "")
     #expect(failure { try SigningKey.load(pkcs12: path, passphrase: passphrase) } == nil)
-  }
-
-  /// Windows exported so for years; OpenSSL 3 reads it only with its legacy provider.
-  @Test func `A PKCS#12 file with forgotten ciphers says what to do`() throws {
-    let world = try World.shared.get()
-    let folder = try TemporaryFolder()
-    let path = folder.path("old.p12")
-    try OpenSSLCommand.require([
-      "pkcs12", "-export", "-legacy", "-inkey", world.beta.keyPath, "-in",
-      world.beta.certificatePath, "-passout", "pass:x", "-out", path,
-    ])
-    #expect(failure { try SigningKey.load(pkcs12: path, passphrase: "x") } == .keyUnreadable)
-    #expect(failure { try SigningKey.load(pkcs12: path, passphrase: "y") } == .keyPassphrase)
-    #expect(SigningErrorCode.keyUnreadable.hint.contains("-legacy"))
   }
 
   @Test func `Only the chain goes along, whatever else the file holds`() throws {

@@ -41,7 +41,7 @@ import Testing
       verdict.signers == [
         SignerIdentity(
           subject: "CN=LDLD.ALPHA,O=Liên đoàn Lao động Alpha", certificate: certificate.sha256,
-          signingTime: World.noon)
+          signingTime: World.noon, profile: "any (no extended key usage)")
       ])
   }
 

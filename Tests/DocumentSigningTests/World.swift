@@ -84,6 +84,16 @@ final class World: Sendable {
   static var now: Timestamp { SystemClock().now }
 }
 
+/// The error of this room that `body` throws; nil when it throws none.
+func failure<Result>(_ body: () throws -> Result) -> SigningError? {
+  do {
+    _ = try body()
+    return nil
+  } catch {
+    return error as? SigningError
+  }
+}
+
 extension Verdict {
   /// The problem, nil for a valid one.
   var problem: SignatureProblem? {

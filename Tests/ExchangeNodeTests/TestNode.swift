@@ -24,7 +24,7 @@ final class TestNode: Sendable {
   init(
     _ organ: Organ, clock: ManualClock = ManualClock(), limits: IntakeLimits = IntakeLimits(),
     policy: RetryPolicy = RetryPolicy(), directory: Directory? = nil,
-    folder: TemporaryFolder? = nil
+    folder: TemporaryFolder? = nil, signing: Signing? = nil
   ) throws {
     let province = try Province.shared.get()
     let directory = directory ?? province.directory
@@ -35,15 +35,23 @@ final class TestNode: Sendable {
     context = NodeContext(
       unit: organ,
       store: try Store(folder: folder.url.path, hashing: OpenSSLHashing(), create: true),
-      signer: try province.signer(organ), verifier: province.verifier, hashing: OpenSSLHashing(),
-      directory: FixedDirectory(directory), clock: clock)
+      signer: try signing?.signer ?? province.signer(organ),
+      verifier: signing?.verifier ?? province.verifier, hashing: OpenSSLHashing(),
+      directory: signing?.directory ?? FixedDirectory(directory), clock: clock)
     let log = Logger.silent
     relay = Relay(store: context.store, clock: clock, policy: policy, log: log)
     judge = Judge(context: context, limits: limits, log: log)
     intake = Intake(
       store: context.store, hashing: OpenSSLHashing(), clock: clock, limits: limits,
-      isKnown: { directory.unit($0) != nil }, events: Quiet())
+      isKnown: { [context] in context.directory.current.unit($0) != nil }, events: Quiet())
     office = Office(context: context, actor: Actor("văn thư"), limits: limits)
+  }
+
+  /// Another signer, verifier and directory than the province's.
+  struct Signing: Sendable {
+    let signer: any DocumentSigner
+    let verifier: any SignatureVerifier
+    let directory: any DirectorySource
   }
 
   private struct Quiet: IntakeEvents {

@@ -3,6 +3,38 @@ import Foundation
 import Synchronization
 
 extension TestCA {
+  /// Issues a certificate with these extensions only, each as a line of `openssl`'s configuration,
+  /// signed with `digest`. For `request` instead of a new key, when given.
+  package func issue(
+    _ unit: String, extensionLines: [String], digest: String = "sha256",
+    from: Timestamp = TestCA.from, to: Timestamp = TestCA.to,
+    for given: (request: String, key: String)? = nil
+  ) throws -> Identity {
+    let lines = ["[custom]"] + extensionLines + ["subjectKeyIdentifier = hash"]
+    let file = try folder.write(
+      Data(lines.joined(separator: "\n").utf8 + [0x0A]), as: "\(nextNumber()).ext")
+    let more = ["-extfile", file, "-md", digest]
+    if let given {
+      return try issue(
+        request: given.request, keyPath: given.key, from: from, to: to, extensions: "custom",
+        more: more)
+    }
+    return try issue(unit, key: .p256, from: from, to: to, extensions: "custom", more: more)
+  }
+
+  /// A request for `unit` with a new key that `openssl genpkey` makes with `options`.
+  package func request(_ unit: String, keyOptions options: [String]) throws
+    -> (request: String, key: String)
+  {
+    let number = nextNumber()
+    let (key, request) = (folder.path("\(number).key"), folder.path("\(number).csr"))
+    try OpenSSLCommand.require(["genpkey", "-quiet", "-out", key] + options)
+    try OpenSSLCommand.require([
+      "req", "-new", "-key", key, "-subj", "/CN=\(unit)", "-out", request,
+    ])
+    return (request, key)
+  }
+
   /// Revokes a certificate of this authority, given as a PEM file. Counts in the lists made
   /// afterwards.
   package func revoke(_ certificatePath: String) throws {

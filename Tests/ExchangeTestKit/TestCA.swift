@@ -99,10 +99,11 @@ package final class TestCA: Sendable {
   }
 
   /// Issues a certificate for a unit. `extensions` names a section of the configuration: `signer`,
-  /// `server` (TLS only) or `encipherment` (no signatures).
+  /// `server` (TLS only) or `encipherment` (no signatures). `more` are options of `openssl ca`.
   package func issue(
     _ unit: String, name: String = "Công đoàn thử nghiệm", key: Key = .rsa2048,
-    from: Timestamp = TestCA.from, to: Timestamp = TestCA.to, extensions: String = "signer"
+    from: Timestamp = TestCA.from, to: Timestamp = TestCA.to, extensions: String = "signer",
+    more: [String] = []
   ) throws -> Identity {
     let number = nextNumber()
     let keyName = "\(number).key"
@@ -110,17 +111,17 @@ package final class TestCA: Sendable {
     try request(subject: "/O=\(name)/CN=\(unit)", key: keyName, as: "\(number).csr")
     return try issue(
       request: folder.path("\(number).csr"), keyPath: folder.path(keyName), from: from, to: to,
-      extensions: extensions)
+      extensions: extensions, more: more)
   }
 
   /// Issues a certificate for the request in a file, whose key is in another.
   package func issue(
     request: String, keyPath: String, from: Timestamp = TestCA.from, to: Timestamp = TestCA.to,
-    extensions: String = "signer"
+    extensions: String = "signer", more: [String] = []
   ) throws -> Identity {
     let number = nextNumber()
     let path = folder.path("\(number).crt")
-    try sign(request, to: path, extensions: extensions, from: from, to: to)
+    try sign(request, to: path, extensions: extensions, from: from, to: to, more: more)
     let pem = try String(contentsOfFile: path, encoding: .utf8)
     let intermediates = try intermediatesPEM()
     return Identity(

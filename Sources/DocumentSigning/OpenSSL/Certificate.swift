@@ -39,13 +39,16 @@ final class Certificate: @unchecked Sendable {
     self.init(owning: parsed)
   }
 
-  /// The certificates of a PEM text, in its order. Nil when one of the blocks is broken.
-  static func all(inPEM text: Data) -> [Certificate]? {
-    PEMBlocks.read(text) {
-      PEM_read_bio_X509($0, nil, PEMBlocks.noPassphrase, nil)
-    } own: {
-      Certificate(owning: $0)
+  /// Nil unless `der` is exactly one certificate with OpenSSL's trust settings behind it, which do
+  /// not count here.
+  convenience init?(trustedDER der: Data) {
+    let parsed: OpaquePointer? = der.withUnsafeBytes { buffer in
+      var next = buffer.bindMemory(to: UInt8.self).baseAddress
+      return d2i_X509_AUX(nil, &next, buffer.count)
     }
+    OpenSSLErrors.clear()
+    guard let parsed else { return nil }
+    self.init(owning: parsed)
   }
 
   /// The DER as it was read, from which the digest is made. Empty only when memory ran out.
@@ -65,6 +68,28 @@ final class Certificate: @unchecked Sendable {
   var notBefore: Timestamp? { ASN1Values.timestamp(X509_get0_notBefore(pointer)) }
   var notAfter: Timestamp? { ASN1Values.timestamp(X509_get0_notAfter(pointer)) }
 
+  /// The values of CN in the subject, UTF-8.
+  var commonNames: [String] {
+    let name = X509_get_subject_name(pointer)
+    var names: [String] = []
+    var index = X509_NAME_get_index_by_NID(name, NID_commonName, -1)
+    while index >= 0 {
+      if let entry = X509_NAME_get_entry(name, index),
+        let value = X509_NAME_ENTRY_get_data(entry)
+      {
+        var text: UnsafeMutablePointer<UInt8>?
+        let count = ASN1_STRING_to_UTF8(&text, value)
+        if count >= 0, let text {
+          names.append(
+            String(decoding: UnsafeBufferPointer(start: text, count: Int(count)), as: UTF8.self))
+          CRYPTO_free(text, #file, #line)
+        }
+      }
+      index = X509_NAME_get_index_by_NID(name, NID_commonName, index)
+    }
+    return names
+  }
+
   /// Whether subject and issuer are the same: a root, which a message never carries.
   var isSelfIssued: Bool {
     X509_NAME_cmp(X509_get_subject_name(pointer), X509_get_issuer_name(pointer)) == 0
@@ -81,6 +106,14 @@ final class Certificate: @unchecked Sendable {
     guard let serial = X509_get0_serialNumber(pointer) else { return "" }
     let text = MemoryBIO.writing { i2a_ASN1_INTEGER($0, serial) > 0 }
     return String(decoding: text ?? Data(), as: UTF8.self)
+  }
+
+  /// Whether the authority signed with a digest that the profile does not allow (MD5, SHA-1).
+  var hasWeakSignature: Bool {
+    defer { OpenSSLErrors.clear() }
+    var bits: Int32 = 0
+    return X509_get_signature_info(pointer, nil, nil, &bits, nil) != 1
+      || bits < TrustStore.securityBits
   }
 
   /// The public key, which stays the certificate's. Nil when OpenSSL cannot decode it.

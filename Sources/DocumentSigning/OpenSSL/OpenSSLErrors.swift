@@ -32,6 +32,15 @@ struct OpenSSLErrors {
     entries.contains { $0.library == library && $0.reason == reason }
   }
 
+  /// Whether an algorithm is missing, and not its input wrong: a cipher that only the legacy provider
+  /// has, or one that this OpenSSL does not know.
+  var saysUnsupported: Bool {
+    entries.contains { entry in
+      [ERR_LIB_EVP, ERR_LIB_PEM, ERR_LIB_PKCS12].contains(entry.library)
+        && (entry.text.hasPrefix("unsupported") || entry.text.hasPrefix("unknown"))
+    }
+  }
+
   /// The first and therefore most specific cause, or a sentence saying there was none.
   var text: String { entries.first?.text ?? "OpenSSL gave no reason" }
 }

@@ -2,12 +2,14 @@ import COpenSSL
 import ExchangeCore
 
 extension TrustStore {
-  /// Builds the chain of `certificate` to an anchor, at the moment `time`, and looks all of it up in
-  /// the revocation lists. `included` are the message's own certificates, none of them trusted.
+  /// Builds the chain of `certificate` to an anchor, at the moment `time`, checks for what its
+  /// certificates may be used, and looks all of them up in the revocation lists. `included` are the
+  /// message's own certificates, none of them trusted. Returns the extended key usage that counted.
   ///
   /// Throws `notYetValid`, `expired`, `revoked`, or `untrustedChain` with OpenSSL's text.
+  @discardableResult
   func check(_ certificate: Certificate, at time: Timestamp, included: [Certificate])
-    throws(Finding)
+    throws(Finding) -> String
   {
     defer { OpenSSLErrors.clear() }
     guard let untrusted = CertificateStack(included) else { throw Self.outOfMemory }
@@ -18,7 +20,9 @@ extension TrustStore {
         }
       }
     }.get()
+    let profile = try Self.checkUsage(chain)
     try checkRevocation(chain)
+    return profile
   }
 
   private static let outOfMemory = Finding(.untrustedChain, "out of memory")
@@ -40,7 +44,9 @@ extension TrustStore {
     let text = String(cString: X509_verify_cert_error_string(Int(error)))
     throw Finding(
       problem(of: error),
-      "“\(culprit?.subject ?? certificate.subject)”: \(text), judged at \(time)")
+      "“\((culprit ?? certificate).subject)”: \(text), judged at \(time)",
+      remedy: remedy(of: error, in: culprit ?? certificate),
+      isMissingIssuer: isMissingIssuer(error))
   }
 
   private static func problem(of error: Int32) -> SignatureProblem {
@@ -50,6 +56,54 @@ extension TrustStore {
     case X509_V_ERR_CERT_REVOKED: .revoked
     default: .untrustedChain
     }
+  }
+
+  private static func remedy(of error: Int32, in culprit: Certificate) -> String {
+    switch error {
+    case _ where isMissingIssuer(error):
+      "Put the certificate of “\(culprit.issuer)” behind the unit's own in "
+        + "signing.certificateFile (or into the .p12). If it is there, trust.anchorsFile lacks the "
+        + "root above it."
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+      "Sign with a certificate of an authority in trust.anchorsFile; a new authority must be put "
+        + "there by every unit."
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+      "Ask the authority for a certificate that is signed with SHA-256 or stronger."
+    case X509_V_ERR_EE_KEY_TOO_SMALL, X509_V_ERR_CA_KEY_TOO_SMALL:
+      "Ask for a certificate with RSA of 2048 bits or more, or EC P-256 or more."
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      "Ask the authority for a new certificate; if the dates are right, check this machine's clock."
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      "Check this machine's clock; if it is right, wait until the certificate begins."
+    default: "Ask the authority for a correct certificate."
+    }
+  }
+
+  private static func isMissingIssuer(_ error: Int32) -> Bool {
+    [
+      X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+      X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+    ].contains(error)
+  }
+
+  /// Instead of OpenSSL's purpose smimesign, which knows emailProtection alone: authorities give
+  /// organisations certificates for signing documents, too.
+  private static func checkUsage(_ chain: [Certificate]) throws(Finding) -> String {
+    for authority in chain.dropFirst() {
+      guard let problem = CertificateUsage(authority).authorityProblem else { continue }
+      throw Finding(
+        .untrustedChain, "the authority “\(authority.subject)” \(problem)",
+        remedy: "Ask for a certificate of an authority that issues certificates for documents.")
+    }
+    let usage = chain.first.map(CertificateUsage.init)
+    guard let usage, let profile = usage.profile else {
+      throw Finding(
+        .untrustedChain, "“\(chain.first?.subject ?? "")” \(usage?.problem ?? "has no chain")",
+        remedy: "Ask the authority for a certificate for signing documents: key usage "
+          + "digitalSignature or nonRepudiation, extended key usage emailProtection, "
+          + "documentSigning or none.")
+    }
+    return profile
   }
 
   /// OpenSSL's own CRL check is not used: it refuses a list that was issued after the judging time,
@@ -72,8 +126,41 @@ extension TrustStore {
           throw Finding(
             .untrustedChain, "“\(subject)” is in a revocation list that its issuer did not sign")
         }
-        throw Finding(.revoked, "“\(subject)” is revoked\(date)")
+        throw Finding(
+          .revoked, "“\(subject)” is revoked\(date)",
+          remedy: "Ask the authority for a new certificate, with a new key if the old one leaked.")
       }
+    }
+  }
+
+  // MARK: Certificates of the directory
+
+  /// What is known against a certificate without the message that would bring its issuers.
+  func problem(of certificate: Certificate, at time: Timestamp) -> CertificateProblem? {
+    defer { OpenSSLErrors.clear() }
+    if let problem = certificate.withPublicKey(KeyStrength.problem) {
+      return CertificateProblem(.outsideProfile, "has a key that is \(problem)")
+    }
+    if let problem = CertificateUsage(certificate).problem {
+      return CertificateProblem(.outsideProfile, problem)
+    }
+    guard let from = certificate.notBefore, let to = certificate.notAfter else {
+      return CertificateProblem(.unreadable, "has a validity date that is not a date")
+    }
+    if time < from { return CertificateProblem(.notYetValid, "is not valid before \(from.shown)") }
+    if time >= to { return CertificateProblem(.expired, "expired on \(to.shown)") }
+    if lists.contains(where: { $0.revocation(of: certificate) != nil }) {
+      return CertificateProblem(.revoked, "is revoked")
+    }
+    do throws(Finding) {
+      try check(certificate, at: time, included: [])
+      return nil
+    } catch  where error.isMissingIssuer && !certificate.hasWeakSignature {
+      return nil
+    } catch  where error.isMissingIssuer {
+      return CertificateProblem(.outsideProfile, "is signed with a digest weaker than SHA-256")
+    } catch {
+      return CertificateProblem(.untrusted, "is not trusted: \(error.detail)")
     }
   }
 }

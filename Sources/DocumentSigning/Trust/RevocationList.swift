@@ -24,22 +24,32 @@ final class RevocationList: @unchecked Sendable {
   /// Takes over the caller's reference.
   init(owning pointer: OpaquePointer) { self.pointer = pointer }
 
+  /// Shares `pointer` with its owner.
+  init(sharing pointer: OpaquePointer) {
+    X509_CRL_up_ref(pointer)
+    self.pointer = pointer
+  }
+
   deinit { X509_CRL_free(pointer) }
 
-  /// The lists of a PEM text, or the single one of a DER file, the form in which authorities publish
-  /// them. Nil when one is broken or there is none.
+  /// The lists of a PEM text, the single one of a DER file, the form in which authorities publish
+  /// them, or those of a PKCS#7 file. Nil when one is broken or there is none.
   static func all(in bytes: Data) -> [RevocationList]? {
-    let pem = PEMBlocks.read(bytes) {
-      PEM_read_bio_X509_CRL($0, nil, PEMBlocks.noPassphrase, nil)
-    } own: {
-      RevocationList(owning: $0)
-    }
-    guard let pem else { return nil }
-    if !pem.isEmpty { return pem }
     defer { OpenSSLErrors.clear() }
-    return MemoryBIO.reading(bytes) { d2i_X509_CRL_bio($0, nil) }.map {
-      [RevocationList(owning: $0)]
+    let blocks = PEMText.blocks(in: PEMText.text(of: bytes))
+    let parts = blocks.isEmpty ? [bytes] : blocks.filter { $0.label == "X509 CRL" }.map(\.der)
+    var lists: [RevocationList] = []
+    for part in parts {
+      guard let part else { return nil }
+      if let list = MemoryBIO.reading(part, { d2i_X509_CRL_bio($0, nil) }) {
+        lists.append(RevocationList(owning: list))
+      } else if let several = PKCS7File.revocationLists(in: part) {
+        lists += several
+      } else {
+        return nil
+      }
     }
+    return lists.isEmpty ? nil : lists
   }
 
   var info: RevocationListInfo {

@@ -21,7 +21,11 @@ package final class TrustStore: @unchecked Sendable {
   /// X509_STORE *, owned.
   private let store: OpaquePointer
 
-  /// Reads a PEM file of trust anchors, and one of revocation lists (PEM, one or more; or one DER).
+  /// What the profile asks of digests and keys in a chain: 112 bits, no SHA-1 and no RSA below 2048
+  /// (SP 800-57).
+  static let securityBits: Int32 = 112
+
+  /// Reads a file of trust anchors, and one of revocation lists: each PEM, DER or PKCS#7 (`.p7b`).
   ///
   /// An anchor may also be an intermediate. Without lists nothing counts as revoked. Throws
   /// `TRUST-UNREADABLE` or `CRL-UNREADABLE`, the latter also for a list that bears an anchor's name
@@ -29,10 +33,7 @@ package final class TrustStore: @unchecked Sendable {
   package static func load(anchors path: String, revocationLists listPath: String? = nil)
     throws(SigningError) -> TrustStore
   {
-    let text = try BoundedFile.read(path, limit: BoundedFile.keyBytes, code: .trustUnreadable)
-    guard let anchors = Certificate.all(inPEM: text), !anchors.isEmpty else {
-      throw SigningError(.trustUnreadable, "\(path): no PEM certificate, or a broken one")
-    }
+    let anchors = try CertificateFile.read(path, code: .trustUnreadable)
     let lists = try listPath.map { (path) throws(SigningError) in
       try readLists(path, anchors: anchors)
     }
@@ -60,7 +61,11 @@ package final class TrustStore: @unchecked Sendable {
     let bytes = try BoundedFile.read(
       path, limit: BoundedFile.revocationBytes, code: .revocationUnreadable)
     guard let lists = RevocationList.all(in: bytes) else {
-      throw SigningError(.revocationUnreadable, "\(path): no revocation list, or a broken one")
+      let found = FileKind.recognise(bytes)
+      throw SigningError(
+        .revocationUnreadable,
+        "\(path): no revocation list, or a broken one"
+          + (found.map { "; the file \($0.what)" } ?? ""))
     }
     for list in lists {
       let issuers = anchors.filter(list.isIssued(by:))
@@ -79,14 +84,12 @@ package final class TrustStore: @unchecked Sendable {
       anchors.allSatisfy { X509_STORE_add_cert(store, $0.pointer) == 1 }
       // What the operator names is an anchor, self-signed or not.
       && X509_VERIFY_PARAM_set_flags(rules, UInt(X509_V_FLAG_PARTIAL_CHAIN)) == 1
-      // The same purpose as plain `openssl cms -verify`: key usage digitalSignature or
-      // nonRepudiation, extended key usage absent or with emailProtection, intermediates are CAs.
-      && X509_VERIFY_PARAM_set_purpose(rules, X509_PURPOSE_SMIME_SIGN) == 1
     guard isReady else {
       X509_STORE_free(store)
       return nil
     }
-    // 112 bits: no SHA-1 and no RSA below 2048 anywhere in the chain (SP 800-57).
+    // No purpose: what the certificates may be used for is checked by `ChainCheck`. That issuers are
+    // authorities, OpenSSL checks all the same. Level 2 stands for `securityBits`.
     X509_VERIFY_PARAM_set_auth_level(rules, 2)
     X509_VERIFY_PARAM_set_depth(rules, Int32(maximumIntermediates))
     return store

@@ -7,9 +7,11 @@ struct CheckedSigner {
   let digest: SHA256Digest
   let signingTime: Timestamp
 
-  var identity: SignerIdentity {
+  /// `profile` is the extended key usage that counted.
+  func identity(profile: String) -> SignerIdentity {
     SignerIdentity(
-      subject: certificate.subject, certificate: digest, signingTime: signingTime)
+      subject: certificate.subject, certificate: digest, signingTime: signingTime,
+      profile: profile)
   }
 }
 

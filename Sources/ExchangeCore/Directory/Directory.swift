@@ -14,7 +14,9 @@ package struct Directory: Sendable, Hashable {
     package let validFrom: CalendarDate?
     package let validTo: CalendarDate?
     package let groups: [String]
-    /// Digests of the certificates (DER, SHA-256) the unit may sign with.
+    /// The entries of `certificates`, in the file's order; those too that cannot be read.
+    package let listed: [ListedCertificate]
+    /// Digests of the certificates (DER, SHA-256) the unit may sign with: those that can be read.
     package let certificates: [SHA256Digest]
     /// `quorum` (default) or `classic`: how the broker keeps the unit's queues.
     package let queueType: String
@@ -51,10 +53,13 @@ package struct Directory: Sendable, Hashable {
         throw DirectoryError(.malformed, "directory: unit “\(unit.id)”: queueType is unknown")
       }
       for certificate in unit.certificates {
-        guard byCertificate.updateValue(index, forKey: certificate) == nil else {
-          throw DirectoryError(
-            .duplicate, "directory: a certificate of “\(unit.id)” is listed twice")
-        }
+        // Twice for the same unit means the same as once.
+        guard let other = byCertificate.updateValue(index, forKey: certificate), other != index
+        else { continue }
+        throw DirectoryError(
+          .duplicate,
+          "directory: a certificate of “\(unit.id)” is also listed for “\(units[other].id)”",
+          next: "Ask the federation whose certificate it is: SHA-256 \(certificate.hex).")
       }
     }
     self.units = units
@@ -87,41 +92,33 @@ package struct Directory: Sendable, Hashable {
     return [unit]
   }
 
-  /// Reads the directory file. `digest` computes a certificate's SHA-256 from its DER.
-  package static func decode(_ bytes: Data, hashing: some ContentHashing) throws -> Directory {
-    let wire: Wire
-    do {
-      wire = try JSONDecoder().decode(Wire.self, from: bytes)
-    } catch let error as DecodingError {
-      throw DirectoryError(.malformed, "directory: " + WireJSON.explain(error))
-    }
+  /// Reads the directory file. `file` names it in errors; `inspect` says what is wrong with the DER of
+  /// a listed certificate, nil when it is one. A certificate that is not counts for nothing, and
+  /// everything else in the directory does. Throws `DirectoryError`.
+  package static func decode(
+    _ bytes: Data, hashing: some ContentHashing, file: String = "directory",
+    inspect: (Data) -> String? = { _ in nil }
+  ) throws -> Directory {
+    let wire = try DirectoryJSON(bytes, file: file).decode(Wire.self)
     guard wire.version == 1 else {
-      throw DirectoryError(.malformed, "directory: version \(wire.version), this node reads 1")
+      throw DirectoryError(
+        .malformed, "\(file): version \(wire.version), this node reads 1",
+        next: "Update congvan: the federation issues directories of a newer version.")
     }
     guard wire.units.count <= maximumUnits else {
-      throw DirectoryError(.malformed, "directory: more than \(maximumUnits) units")
+      throw DirectoryError(.malformed, "\(file): more than \(maximumUnits) units")
     }
     return try Directory(
-      units: try wire.units.map { unit in
-        Unit(
+      units: wire.units.map { unit in
+        let listed = (unit.certificates ?? []).map {
+          ListedCertificate($0, hashing: hashing, inspect: inspect)
+        }
+        return Unit(
           id: unit.organId, aliases: unit.aliases ?? [], name: unit.organName, parent: unit.parent,
           successor: unit.successor, validFrom: unit.validFrom, validTo: unit.validTo,
-          groups: unit.groups ?? [],
-          certificates: try (unit.certificates ?? []).map {
-            hashing.sha256(try Self.der(ofPEM: $0, unit: unit.organId))
-          },
+          groups: unit.groups ?? [], listed: listed, certificates: listed.compactMap(\.digest),
           queueType: unit.queueType ?? "quorum")
       })
-  }
-
-  private static func der(ofPEM text: String, unit: UnitID) throws(DirectoryError) -> Data {
-    let lines = text.split(whereSeparator: \.isNewline)
-    guard lines.first == "-----BEGIN CERTIFICATE-----", lines.last == "-----END CERTIFICATE-----",
-      let der = Data(base64Encoded: lines.dropFirst().dropLast().joined()), !der.isEmpty
-    else {
-      throw DirectoryError(.malformed, "directory: a certificate of “\(unit)” is not one PEM block")
-    }
-    return der
   }
 
   private struct Wire: Decodable {
@@ -154,7 +151,8 @@ package enum DirectoryErrorCode: String, FailureCode {
     switch self {
     case .unknown: "See the units with: congvan units"
     case .ended: "Send to the unit's successor; see: congvan units"
-    case .duplicate, .malformed: "Ask the federation for a correct directory file."
+    case .duplicate, .malformed:
+      "Correct the file there, or ask the federation, which issues it, for a correct one."
     }
   }
 }

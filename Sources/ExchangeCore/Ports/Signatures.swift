@@ -5,12 +5,73 @@ package protocol DocumentSigner: Sendable {
   /// DER of a CMS SignedData (RFC 5652) with `content` attached and the signed attributes of
   /// schemas/README.md section 5. Called once per document or status, never again for a resend.
   func sign(_ content: Data, at time: Timestamp) throws -> Data
+
+  /// The certificate that it signs with; nil when it cannot say.
+  var certificate: SignerCertificate? { get }
+
+  /// Throws a `ReportableError` when other units would not believe what is signed at `time`. To be
+  /// asked before anything else of an act is done.
+  func requireBelieved(at time: Timestamp) throws
+}
+
+extension DocumentSigner {
+  package var certificate: SignerCertificate? { nil }
+  package func requireBelieved(at time: Timestamp) throws {}
+}
+
+/// What is said of the unit's own certificate before anything is signed with it.
+package struct SignerCertificate: Hashable, Sendable {
+  /// RFC 2253 subject, UTF-8.
+  package let subject: String
+  /// SHA-256 of its DER: what the directory lists.
+  package let digest: SHA256Digest
+  /// From when on signatures fail: the end of the certificate, or of an issuer that ends earlier.
+  package let notAfter: Timestamp
+
+  package init(subject: String, digest: SHA256Digest, notAfter: Timestamp) {
+    self.subject = subject
+    self.digest = digest
+    self.notAfter = notAfter
+  }
 }
 
 /// Judges signatures. A verdict is a value; only an accident (out of memory) would be an error.
 package protocol SignatureVerifier: Sendable {
   /// Verifies `message` as if it had arrived at `arrival` from unit `claimed`.
   func verify(_ message: Data, from claimed: UnitID, arrivedAt arrival: Timestamp) -> Verdict
+
+  /// Verifies a message that this unit itself signed, perhaps long ago, as of its signing time. Its
+  /// certificate chains to an anchor, is not revoked, and is the unit's: the directory lists it, its CN
+  /// is `unit` or an alias, or its subject is `subject`, that of the certificate in use today.
+  func verifyOwn(_ message: Data, of unit: UnitID, subject: String?) -> Verdict
+
+  /// Signs a sample with `signer` and judges it as a receiver does that has the same anchors,
+  /// revocation lists and directory. Throws a `ReportableError` that says why it would not be
+  /// believed and what to do.
+  func examine(_ signer: any DocumentSigner, of unit: UnitID, at time: Timestamp) throws
+
+  /// Why nothing that is signed with a listed certificate at `time` would be believed; nil when
+  /// nothing is known against it. Its issuers may come with the message, so a missing one is nothing.
+  func problem(of certificate: ListedCertificate, at time: Timestamp) -> CertificateProblem?
+}
+
+/// Why a unit's certificate in the directory is of no use.
+package struct CertificateProblem: Hashable, Sendable {
+  /// The causes, for a word in a table.
+  package enum Kind: Hashable, Sendable, CaseIterable {
+    case unreadable, notYetValid, expired, revoked, untrusted
+    /// A key or signature algorithm, or an extended key usage, that the profile does not allow.
+    case outsideProfile
+  }
+
+  package let kind: Kind
+  /// A sentence's predicate: “expired on …”, “is cut off …”.
+  package let detail: String
+
+  package init(_ kind: Kind, _ detail: String) {
+    self.kind = kind
+    self.detail = detail
+  }
 }
 
 /// Who signed, once the signature has been checked.
@@ -21,11 +82,22 @@ package struct SignerIdentity: Hashable, Sendable {
   package let certificate: SHA256Digest
   /// The claimed signing time (signed attribute), when there is one.
   package let signingTime: Timestamp?
+  /// By which extended key usage the certificate may sign documents, for example
+  /// `emailProtection` or `any (no extended key usage)`. Nil when it was not looked at.
+  package let profile: String?
 
-  package init(subject: String, certificate: SHA256Digest, signingTime: Timestamp?) {
+  /// How history records the signer: subject, certificate, and the extended key usage that counted.
+  package var evidence: String {
+    "\(subject), \(certificate)" + (profile.map { ", \($0)" } ?? "")
+  }
+
+  package init(
+    subject: String, certificate: SHA256Digest, signingTime: Timestamp?, profile: String? = nil
+  ) {
     self.subject = subject
     self.certificate = certificate
     self.signingTime = signingTime
+    self.profile = profile
   }
 }
 

@@ -23,4 +23,8 @@ package enum WarningCode: String, Sendable, Hashable, CaseIterable {
   case dateOld = "DATE-LONG-AGO"
   /// The date by which an answer is expected is over.
   case duePassed = "DUE-DATE-PASSED"
+  /// No certificate of a recipient is usable: its receipts will not be believed.
+  case recipientCertificate = "RECIPIENT-CERTIFICATE"
+  /// The own certificate ends within 30 days.
+  case certificateEnds = "CERTIFICATE-ENDS-SOON"
 }

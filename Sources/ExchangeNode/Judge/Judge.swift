@@ -179,6 +179,9 @@ package final class Judge: Sendable {
         discard: ManifestCodec.namedDigests(content))
     case .early(let time, let detail, _): return postpone(message, until: time, detail)
     case .invalid(let problem, let detail, let content):
+      if let known = try believedBefore(message, problem, from: sender) {
+        return (.duplicate(of: known), nil)
+      }
       return try refuse(OutcomeCode(problem), detail, content: content)
     case .valid(let verified, let identities):
       content = verified
@@ -200,7 +203,7 @@ package final class Judge: Sendable {
       return try refuse(outcome, detail, content: content)
     }
     let digest = context.hashing.sha256(content)
-    let evidence = signers.map { "\($0.subject), \($0.certificate)" }.joined(separator: "; ")
+    let evidence = signers.map(\.evidence).joined(separator: "; ")
     if let known = try context.store.incomingDocument(from: sender, id: manifest.documentID) {
       if known.manifestDigest != digest {
         return try refuse(
@@ -278,6 +281,21 @@ package final class Judge: Sendable {
       }
     }
     return nil
+  }
+
+  /// The received row of a document that was believed, when the very same bytes come again and only
+  /// its certificate counts no longer: it left the directory, or ended. The sender may have lost the
+  /// receipt, and gets the stored one.
+  private func believedBefore(
+    _ message: UnjudgedMessage, _ problem: SignatureProblem, from sender: UnitID
+  ) throws -> Int64? {
+    guard [.unknownSigner, .expired, .untrustedChain].contains(problem),
+      let id = RecordID(message.messageID),
+      let known = try context.store.incomingDocument(from: sender, id: id),
+      known.received != message.key,
+      try context.store.signedManifest(document: known.key) == message.body
+    else { return nil }
+    return known.received
   }
 
   /// A refusal, when the document can be named: from the content, or from the message id when even

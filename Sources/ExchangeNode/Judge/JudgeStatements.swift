@@ -113,7 +113,7 @@ extension Judge {
       return quarantine(
         .senderMismatch, "from: “\(organ(statement))”, but “\(sender)” sent it")
     }
-    let evidence = signers.map { "\($0.subject), \($0.certificate)" }.joined(separator: "; ")
+    let evidence = signers.map(\.evidence).joined(separator: "; ")
     return try decide(statement, evidence)
   }
 

@@ -7,6 +7,7 @@ extension Office {
   /// Refuses an accepted incoming document: a signed 02 with the reason goes to the sender.
   package func refuse(_ id: String, reason: String) throws -> RecordID {
     let reason = try Self.checkedReason(reason)
+    try context.signer.requireBelieved(at: context.clock.now)
     let (incoming, digest) = try accepted(id)
     let document = incoming.document
     guard incoming.status != StatusCode.refused.rawValue else {
@@ -26,6 +27,7 @@ extension Office {
   /// and every recipient gets a signed 13 with the reason. Returns the recipients.
   package func recall(_ id: String, reason: String) throws -> (id: RecordID, units: [UnitID]) {
     let reason = try Self.checkedReason(reason)
+    try context.signer.requireBelieved(at: context.clock.now)
     let document = try outgoing(id)
     guard document.frozen == nil else {
       throw NodeError(.frozen, "document \(document.id) was \(document.frozen ?? "") before")
@@ -47,6 +49,7 @@ extension Office {
   /// Answers the sender's take-back of an incoming document: 15 agreed, or 16 declined with a
   /// reason, after which the document is in force again.
   package func answerRecall(_ id: String, agree: Bool, reason: String?) throws -> RecordID {
+    try context.signer.requireBelieved(at: context.clock.now)
     let (incoming, digest) = try accepted(id)
     let document = incoming.document
     guard incoming.hasOpenTakeBack else {

@@ -1,5 +1,5 @@
 package import ExchangeCore
-import Foundation
+package import Foundation
 package import Logging
 import Synchronization
 
@@ -27,17 +27,25 @@ package final class DirectoryFile: DirectorySource {
   private let path: String
   private let hashing: any ContentHashing
   private let log: Logger?
+  private let inspect: @Sendable (Data) -> String?
   private let state: Mutex<State>
 
-  /// Throws `DirectoryError` when the file is missing or wrong.
-  package init(path: String, hashing: any ContentHashing, log: Logger? = nil) throws {
+  /// Throws `DirectoryError` when the file is missing or wrong. `inspect` says what is wrong with the
+  /// DER of a listed certificate, nil when it is one.
+  package init(
+    path: String, hashing: any ContentHashing, log: Logger? = nil,
+    inspect: @escaping @Sendable (Data) -> String? = { _ in nil }
+  ) throws {
     self.path = path
     self.hashing = hashing
     self.log = log
+    self.inspect = inspect
     let stamp = Self.stamp(path)
+    let directory = try Self.read(path, hashing, inspect)
+    Self.report(directory, log)
     state = Mutex(
       State(
-        directory: try Self.read(path, hashing),
+        directory: directory,
         stamp: stamp
           ?? Stamp(
             seconds: 0, nanoseconds: 0, size: 0, inode: 0), checkedAt: time(nil)))
@@ -51,7 +59,8 @@ package final class DirectoryFile: DirectorySource {
       guard let stamp = Self.stamp(path), stamp != state.stamp else { return state.directory }
       state.stamp = stamp
       do {
-        state.directory = try Self.read(path, hashing)
+        state.directory = try Self.read(path, hashing, inspect)
+        Self.report(state.directory, log)
         log?.info("directory read again", metadata: ["units": "\(state.directory.units.count)"])
       } catch {
         log?.error("the new directory is not used", metadata: ["error": "\(error)"])
@@ -60,11 +69,63 @@ package final class DirectoryFile: DirectorySource {
     }
   }
 
-  private static func read(_ path: String, _ hashing: any ContentHashing) throws -> Directory {
-    guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw DirectoryError(.malformed, "directory.file: “\(path)” cannot be read")
+  private static func read(
+    _ path: String, _ hashing: any ContentHashing, _ inspect: (Data) -> String?
+  ) throws -> Directory {
+    let file = "directory.file “\(path)”"
+    do {
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+      return try Directory.decode(bytes, hashing: hashing, file: file, inspect: inspect)
+    } catch let error as CocoaError {
+      throw unreadable(path, file, error)
     }
-    return try Directory.decode(bytes, hashing: hashing)
+  }
+
+  /// A path that leads to no file says nothing about the directory itself.
+  private static func unreadable(_ path: String, _ file: String, _ error: CocoaError)
+    -> DirectoryError
+  {
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+      return DirectoryError(
+        .malformed, "\(file): is a folder, not a file",
+        next: "Name the file itself in directory.file, for example directory.json.")
+    }
+    switch error.code {
+    case .fileReadNoSuchFile, .fileNoSuchFile:
+      var link = stat()
+      let isLink = lstat(path, &link) == 0
+      return DirectoryError(
+        .malformed,
+        "\(file): \(isLink ? "is a link that leads to no file" : "does not exist")",
+        next: "Put the directory file of the federation there, or correct the path in "
+          + "directory.file; relative paths start at the node's folder.")
+    case .fileReadNoPermission:
+      return DirectoryError(
+        .malformed, "\(file): this user must not read it",
+        next: "Give this user the right to read the file and to enter its folders.")
+    default:
+      return DirectoryError(
+        .malformed, "\(file): cannot be read: \(error.localizedDescription)",
+        next: "Check the path in directory.file, the file's permissions and the disk.")
+    }
+  }
+
+  /// Certificates that cannot be read concern one unit each: the others go on.
+  private static func report(_ directory: Directory, _ log: Logger?) {
+    guard let log else { return }
+    let broken = directory.units.flatMap { unit in
+      unit.listed.compactMap { entry in entry.problem.map { (unit.id, $0) } }
+    }
+    for (unit, problem) in broken.prefix(10) {
+      log.warning(
+        "a certificate in the directory cannot be read: what is signed with it is not believed",
+        metadata: ["unit": "\(unit)", "problem": "\(problem)"])
+    }
+    if broken.count > 10 {
+      log.warning(
+        "certificates in the directory cannot be read", metadata: ["count": "\(broken.count)"])
+    }
   }
 
   private static func stamp(_ path: String) -> Stamp? {

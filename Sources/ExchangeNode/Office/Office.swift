@@ -62,6 +62,7 @@ package struct Office: Sendable {
   /// returns, or nothing is.
   package func send(_ draft: OutgoingDraft) throws -> SentDocument {
     try context.store.files.requireSpace(limits.freeBytes)
+    try context.signer.requireBelieved(at: context.clock.now)
     var warnings: [Warning] = []
     let id = try context.store.files.keeping {
       var issued = try prepare(draft, &warnings)
@@ -71,8 +72,11 @@ package struct Office: Sendable {
     }
     var filter = DeliveryFilter()
     filter.documents = [id]
-    return SentDocument(
-      id: id, deliveries: try context.store.deliveries(filter), warnings: warnings)
+    let deliveries = try context.store.deliveries(filter)
+    warnings += self.warnings(about: deliveries.map(\.to))
+    CertificateEnd.warning(of: context.signer.certificate, at: context.clock.now)
+      .map { warnings.append($0) }
+    return SentDocument(id: id, deliveries: deliveries, warnings: warnings)
   }
 
   /// Everything of `send` but the transaction. Adds what the clerk should know to `warnings`.
@@ -206,13 +210,13 @@ package struct Office: Sendable {
   ) throws -> [Store.ResendResult] {
     let reason = try Self.checkedReason(reason)
     var filter = filter
-    var keys: [Int64] = []
+    var found: [DeliverySummary] = []
     if ids.isEmpty {
       // What was cancelled goes out only when it is named.
       if filter.states.isEmpty {
         filter.states = OutgoingState.allCases.filter { $0 != .cancelled }
       }
-      keys = try context.store.deliveries(filter).map(\.key)
+      found = try context.store.deliveries(filter)
     }
     for id in ids {
       let parts = id.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
@@ -229,12 +233,16 @@ package struct Office: Sendable {
         }
         one.to = [context.directory.current.unit(unit)?.id ?? unit]
       }
-      let found = try context.store.deliveries(one).map(\.key)
-      guard !found.isEmpty else { throw StoreError(.notFound, "no delivery “\(id)”") }
-      keys += found
+      let these = try context.store.deliveries(one)
+      guard !these.isEmpty else { throw StoreError(.notFound, "no delivery “\(id)”") }
+      found += these
     }
-    return try context.store.resend(
-      keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor)
+    let vain = try stillUnbelieved(among: found)
+    let leftAlone = Set(vain.map(\.delivery))
+    return try vain
+      + context.store.resend(
+        found.map(\.key).filter { !leftAlone.contains($0) }, reason: reason, dryRun: dryRun,
+        at: context.clock.now, by: actor)
   }
 
   /// An outgoing document by its id or the beginning of it.

@@ -29,6 +29,7 @@ package final class Node: Sendable {
   private let relay: Relay
   private let judge: Judge
   private let links: LinkWatch
+  private let certificate: CertificateWatch
   /// How often content came, and up to which of those times the judge has looked at all documents
   /// that wait for attachments.
   private let contentCount = Atomic(1)
@@ -46,6 +47,7 @@ package final class Node: Sendable {
     relay = Relay(
       store: context.store, clock: context.clock, policy: options.policy, log: log,
       onLink: { links.changed("publisher", $0) })
+    certificate = CertificateWatch(context: context, log: log)
     judge = Judge(context: context, limits: options.limits, log: log)
   }
 
@@ -75,6 +77,7 @@ package final class Node: Sendable {
     let now = context.clock.now
     _ = try context.store.reviveNotices(suspendedBefore: now, at: now)
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
+    certificate.step()
   }
 
   /// All of them listen to one stop signal. What a loop leaves undone is in the database.
@@ -132,6 +135,7 @@ package final class Node: Sendable {
           log.error("stored content cannot be looked at", metadata: ["error": "\(error)"])
         }
       }
+      certificate.step()
       if try steward.step() { stop.wake() }
       return false
     }

@@ -148,3 +148,12 @@ extension Database {
       before: state, refusal: refusal)
   }
 }
+
+extension Store.ResendResult {
+  /// A delivery that is not queued, for a reason outside of the database.
+  package static func leftAlone(_ delivery: DeliverySummary, because reason: String) -> Self {
+    Self(
+      delivery: delivery.key, document: delivery.document, to: delivery.to,
+      before: delivery.state, refusal: reason)
+  }
+}

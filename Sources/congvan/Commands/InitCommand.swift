@@ -20,11 +20,20 @@ struct InitCommand: ParsableCommand {
 
   func run() throws {
     guard let id = UnitID(unit) else {
-      throw ConfigError(.badValue, "unit: 1 to 35 characters of A-Z a-z 0-9 . _ -")
+      throw ConfigError(
+        .badValue,
+        "unit: “\(TextRules.fitting(unit, maximum: 60))” is not an identifier: 1 to 35 characters of "
+          + "A-Z a-z 0-9 . _ -, a letter or digit first",
+        next: "Give --unit as the federation's directory writes it, for example 000.00.12.H57.")
     }
     let organ = Organ(organId: id, organName: TextRules.normalized(name))
-    try TextRules.check(
-      organ.organName ?? "", field: "name", maximum: Organ.maximumNameLength)
+    do {
+      try TextRules.check(
+        organ.organName ?? "", field: "name", maximum: Organ.maximumNameLength)
+    } catch {
+      throw DocumentError(
+        error.kind, error.reason, next: "Give the unit's name in --name, of 1 to 200 characters.")
+    }
     let path = try folder.path
     let manager = FileManager.default
     let configuration = "\(path)/\(Settings.fileName)"
@@ -32,13 +41,15 @@ struct InitCommand: ParsableCommand {
       throw ConfigError(.exists, "\(path): is a node folder already")
     }
     let passphrase = try passphraseFile.map {
-      try Settings.readSecret($0, named: "passphrase-file")
+      try SecretFile.read($0, named: "passphrase-file")
     }
     do {
       try manager.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     } catch {
-      throw ConfigError(.unreadable, "\(path): \(error.localizedDescription)")
+      throw ConfigError(
+        .unreadable, "\(path): the folder cannot be made: \(error.localizedDescription)",
+        next: "Give a folder in --dir that this user may make.")
     }
     let store = try Store(folder: path, hashing: OpenSSLHashing(), create: true)
     try store.setNodeValue(id.rawValue, for: "unit")
@@ -46,7 +57,9 @@ struct InitCommand: ParsableCommand {
     try key.write(to: "\(path)/unit.key", passphrase: passphrase)
     let request = try key.certificateRequest(unit: id, name: organ.organName ?? "")
     guard manager.createFile(atPath: "\(path)/unit.csr", contents: request) else {
-      throw ConfigError(.unreadable, "\(path)/unit.csr: cannot be written")
+      throw ConfigError(
+        .unreadable, "\(path)/unit.csr: cannot be written",
+        next: "Check the folder's permissions and the free space, remove it, and run init again.")
     }
     // Last: a folder with this file is a complete node folder.
     var text = Settings.template(unit: organ)
@@ -59,7 +72,11 @@ struct InitCommand: ParsableCommand {
       manager.createFile(
         atPath: configuration, contents: Data(text.utf8),
         attributes: [.posixPermissions: 0o600])
-    else { throw ConfigError(.unreadable, "\(configuration): cannot be written") }
+    else {
+      throw ConfigError(
+        .unreadable, "\(configuration): cannot be written",
+        next: "Check the folder's permissions and the free space, remove it, and run init again.")
+    }
     Console.print(
       """
       Made the node folder \(path) for \(id) (\(organ.organName ?? "")).

@@ -1,5 +1,4 @@
 import ArgumentParser
-import DocumentSigning
 import ExchangeCore
 import ExchangeNode
 import ExchangeStore
@@ -23,7 +22,8 @@ struct ShowCommand: ParsableCommand {
     let statuses = try store.statuses(document: document.key)
     let history = try store.history(document: document.key)
     let incoming = try store.incomingDocument(key: document.key)
-    let signature = try signature(of: document, assembly, store)
+    let signature = try SignatureText(assembly: assembly, store: store).text(
+      of: document, incoming: incoming, deliveries: deliveries, history: history)
     if json {
       var members = document.members
       members["direction"] = .string(direction)
@@ -81,21 +81,5 @@ struct ShowCommand: ParsableCommand {
     }
     Console.print("\nLịch sử")
     for entry in history { Console.print("  " + entry.line) }
-  }
-
-  private func signature(of document: DocumentSummary, _ assembly: Assembly, _ store: Store) throws
-    -> String
-  {
-    let directory = try assembly.directory()
-    switch try assembly.verifier(directory).verify(
-      try store.signedManifest(document: document.key), from: document.sender,
-      arrivedAt: document.createdAt)
-    {
-    case .valid(_, let signers):
-      return "hợp lệ, "
-        + signers.map { "\($0.subject), \($0.signingTime?.shown ?? "")" }.joined(separator: "; ")
-    case .early(_, let detail, _): return "\(SignatureProblem.signedInFuture.rawValue): \(detail)"
-    case .invalid(let problem, let detail, _): return "\(problem.rawValue): \(detail)"
-    }
   }
 }

@@ -11,8 +11,9 @@ struct VerifyCommand: ParsableCommand {
   )
 
   @Argument(help: "The exported folder or its manifest.p7m.") var file: String
-  @Option(help: "CA certificates (PEM). Default: trust.anchorsFile of the node.") var ca: String?
-  @Option(help: "Revocation lists (PEM). Default with no --ca: trust.crlFile of the node.")
+  @Option(help: "CA certificates (PEM, DER or PKCS#7). Default: trust.anchorsFile of the node.")
+  var ca: String?
+  @Option(help: "Revocation lists (PEM or DER). Default with no --ca: trust.crlFile of the node.")
   var crl: String?
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
@@ -46,7 +47,9 @@ struct VerifyCommand: ParsableCommand {
       Console.print(
         "manifest: valid — \(manifest.typeName) \(manifest.number) of \(manifest.from.organId)")
       for signer in report.signers {
-        Console.print("signed by \(signer.subject) at \(signer.signingTime?.shown ?? "?")")
+        Console.print(
+          "signed by \(signer.subject) at \(signer.signingTime?.shown ?? "?"), "
+            + "certificate for \(signer.profile ?? "?")")
       }
       for attachment in report.attachments {
         Console.print("attachment “\(attachment.name)”: \(attachment.problem ?? "intact")")
@@ -63,7 +66,7 @@ extension SignerIdentity {
   fileprivate var json: JSON {
     .object([
       "subject": .string(subject), "certificate": .string(certificate.hex),
-      "signingTime": .time(signingTime),
+      "signingTime": .time(signingTime), "profile": .text(profile),
     ])
   }
 }
@@ -97,7 +100,7 @@ extension Inspection {
       signers: signers.map { signer in
         SignerIdentity(
           subject: signer.certificate.subject, certificate: signer.certificate.sha256,
-          signingTime: signer.signingTime)
+          signingTime: signer.signingTime, profile: signer.profile)
       })
   }
 }

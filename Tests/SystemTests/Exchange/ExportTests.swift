@@ -62,9 +62,33 @@ extension Exchange {
       }
       #expect(try await verify(export, receiver).status == 0)
 
+      // The federation replaces the sender's certificate. What was believed when it came stays so.
+      let later = try directory(of: receiver, without: "EXP-A")
+      for node in [sender, receiver] {
+        let shown = try await node.congvan(
+          ["show", document, "--json"], environment: ["CONGVAN_DIRECTORY_FILE": later])
+        let signature = try #require(try Shape.object(shown.output)["signature"] as? String)
+        #expect(signature.hasPrefix("hợp lệ khi "), "\(signature)")
+        #expect(signature.contains("không còn trong danh bạ"), "\(signature)")
+        #expect(!signature.contains("SIGNATURE-"), "\(signature)")
+      }
+
       let again = try await receiver.congvan(["export", document, "--out", export])
       #expect(again.status == 1)
       #expect(again.errors.contains("error[EXPORT-EXISTS]"))
+    }
+
+    /// A copy of the node's directory in which `unit` has no certificate; its path.
+    private func directory(of node: NodeFolder, without unit: String) throws -> String {
+      var directory = try Shape.object(Command.text("\(node.path)/directory.json"))
+      directory["units"] = directory.members("units").map { entry in
+        var entry = entry
+        if entry["organId"] as? String == unit { entry["certificates"] = [String]() }
+        return entry
+      }
+      let path = "\(try CleanUp.folder("directory"))/directory.json"
+      try JSONSerialization.data(withJSONObject: directory).write(to: URL(filePath: path))
+      return path
     }
 
     private func verify(_ export: String, _ node: NodeFolder) async throws -> CommandResult {

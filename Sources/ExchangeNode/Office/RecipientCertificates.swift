@@ -1,0 +1,57 @@
+package import ExchangeCore
+
+/// What the directory's certificates are good for. A unit without a usable one can be written to: it
+/// verifies this unit's signature, not its own. But its receipts will not be believed here.
+package struct UnitCertificates: Sendable {
+  package let unit: Directory.Unit
+  /// Each listed certificate, in the directory's order; nil when nothing is known against it.
+  package let problems: [CertificateProblem?]
+
+  package init(_ unit: Directory.Unit, verifier: any SignatureVerifier, at time: Timestamp) {
+    self.unit = unit
+    problems = unit.listed.map { verifier.problem(of: $0, at: time) }
+  }
+
+  package var isUsable: Bool { problems.contains(nil) }
+
+  /// Why none is usable: “has no certificate in the directory”; nil when one is.
+  package var reason: String? {
+    guard !isUsable else { return nil }
+    guard !problems.isEmpty else { return "has no certificate in the directory" }
+    let details = problems.enumerated().map { index, problem in
+      (problems.count == 1 ? "" : "\(index + 1). ") + (problem?.detail ?? "")
+    }
+    return problems.count == 1
+      ? "has one certificate in the directory, which \(details[0])"
+      : "has no usable certificate in the directory: each \(details.joined(separator: "; "))"
+  }
+}
+
+extension Office {
+  /// More units than this become one warning with their number.
+  private static let warningsAtOnce = 10
+
+  /// Says which of `recipients` have no usable certificate.
+  func warnings(about recipients: [UnitID]) -> [Warning] {
+    let directory = context.directory.current
+    let now = context.clock.now
+    let found = recipients.compactMap { id -> (UnitID, String)? in
+      directory.unit(id).flatMap {
+        UnitCertificates($0, verifier: context.verifier, at: now).reason
+      }.map { (id, $0) }
+    }
+    let effect =
+      "the document is sent, but no receipt will be believed and the delivery stays published until "
+      + "the directory has a usable certificate"
+    guard found.count > Self.warningsAtOnce else {
+      return found.map { Warning(.recipientCertificate, "to: “\($0.0)” \($0.1): \(effect)") }
+    }
+    let names = found.prefix(Self.warningsAtOnce).map { "“\($0.0)”" }.joined(separator: ", ")
+    return [
+      Warning(
+        .recipientCertificate,
+        "to: \(found.count) units have no usable certificate (\(names), …; see: congvan units): "
+          + effect)
+    ]
+  }
+}
