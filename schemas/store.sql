@@ -130,13 +130,16 @@ CREATE TABLE received (
   document INTEGER REFERENCES document (key),
   duplicates INTEGER NOT NULL DEFAULT 0,
   receivedAt INTEGER NOT NULL,
-  updatedAt INTEGER NOT NULL, notBefore INTEGER,
+  updatedAt INTEGER NOT NULL, notBefore INTEGER, heldAs TEXT GENERATED ALWAYS AS (CASE
+  WHEN state = 'received' AND notBefore IS NULL THEN 'unjudged'
+  WHEN state = 'received' THEN 'postponed'
+  WHEN state IN ('verified', 'incomplete') THEN 'waiting'
+  WHEN state = 'quarantined' THEN 'quarantined' END) VIRTUAL, heldBytes INTEGER GENERATED ALWAYS AS (1024 + CASE
+  WHEN body IS NOT NULL OR state IN ('verified', 'incomplete') THEN size ELSE 0 END) VIRTUAL,
   UNIQUE (sender, messageID, bodySha256),
   CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
   CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
 ) STRICT;
-
-CREATE INDEX received_waiting ON received (key) WHERE state IN ('verified', 'incomplete');
 
 CREATE INDEX received_quarantined ON received (key) WHERE state = 'quarantined';
 
@@ -269,9 +272,6 @@ BEGIN SELECT RAISE(ABORT, 'history is never changed'); END;
 CREATE TRIGGER history_stays BEFORE DELETE ON history
 BEGIN SELECT RAISE(ABORT, 'history is never deleted'); END;
 
-CREATE INDEX received_kept ON received (sender, size)
-  WHERE state = 'quarantined' AND body IS NOT NULL;
-
 CREATE TRIGGER attachment_names AFTER INSERT ON attachment
 BEGIN UPDATE blob SET isUnnamed = 0 WHERE sha256 = NEW.sha256 AND isUnnamed = 1; END;
 
@@ -311,17 +311,128 @@ CREATE INDEX delivery_recipient ON delivery (recipient, state, updatedAt);
 
 CREATE INDEX tally_at ON tally (unit, direction, at);
 
-CREATE INDEX notice_queued ON notice (updatedAt, key) WHERE state = 'queued';
-
 CREATE INDEX notice_suspended ON notice (updatedAt) WHERE state = 'suspended';
 
-CREATE INDEX received_unjudged ON received (lane, key)
+CREATE INDEX blob_unnamed ON blob (sender, isUnnamed, createdAt, size) WHERE isUnnamed = 1;
+
+CREATE INDEX received_unjudged ON received (lane, sender, key)
   WHERE state = 'received' AND notBefore IS NULL;
 
-CREATE INDEX received_postponed ON received (lane, notBefore)
+CREATE INDEX received_postponed ON received (lane, sender, notBefore)
   WHERE state = 'received' AND notBefore IS NOT NULL;
 
-CREATE INDEX received_postponedBy ON received (sender, state, notBefore, size)
-  WHERE state = 'received' AND notBefore IS NOT NULL;
+CREATE INDEX notice_queued ON notice (toUnit, updatedAt, key) WHERE state = 'queued';
 
-CREATE INDEX blob_unnamed ON blob (sender, isUnnamed, createdAt, size) WHERE isUnnamed = 1;
+CREATE INDEX received_waiting ON received (sender, key)
+  WHERE state IN ('verified', 'incomplete');
+
+CREATE INDEX transfer_complete ON transfer (sender, key) WHERE pieces * 1048576 >= size;
+
+CREATE TABLE contentSource (
+  sender TEXT NOT NULL,
+  sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+  size INTEGER NOT NULL CHECK (size > 0),
+  -- 1: a document of this sender names it.
+  isNamed INTEGER NOT NULL CHECK (isNamed IN (0, 1)),
+  createdAt INTEGER NOT NULL,
+  PRIMARY KEY (sender, sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX contentSource_content ON contentSource (sha256);
+
+CREATE INDEX contentSource_unnamed ON contentSource (createdAt) WHERE isNamed = 0;
+
+CREATE TRIGGER attachment_namesSource AFTER INSERT ON attachment
+BEGIN UPDATE contentSource SET isNamed = 1 WHERE sha256 = NEW.sha256 AND isNamed = 0
+  AND sender = (SELECT sender FROM document WHERE key = NEW.document); END;
+
+CREATE TABLE missingContent (
+  sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER blob_goes AFTER DELETE ON blob
+  WHEN EXISTS (SELECT 1 FROM attachment WHERE sha256 = OLD.sha256)
+BEGIN INSERT INTO missingContent (sha256) VALUES (OLD.sha256) ON CONFLICT DO NOTHING; END;
+
+CREATE TRIGGER blob_comes AFTER INSERT ON blob
+BEGIN DELETE FROM missingContent WHERE sha256 = NEW.sha256; END;
+
+CREATE INDEX received_accepted ON received (sender, receivedAt)
+  WHERE state = 'accepted' AND document IS NOT NULL;
+
+CREATE INDEX status_refusal ON status (documentID, toUnit, recordedAt)
+  WHERE direction = 'sent' AND code = '02';
+
+CREATE TABLE holding (
+  sender TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('unjudged', 'postponed', 'waiting', 'quarantined',
+    'unnamed')),
+  items INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (sender, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER received_comes AFTER INSERT ON received WHEN NEW.heldAs IS NOT NULL
+BEGIN INSERT INTO holding (sender, kind, items, bytes)
+  SELECT NEW.sender, NEW.heldAs, 1, NEW.heldBytes WHERE true
+  ON CONFLICT DO UPDATE SET items = items + 1, bytes = bytes + excluded.bytes; END;
+
+CREATE TRIGGER received_changes AFTER UPDATE OF state, body, notBefore ON received
+  WHEN OLD.heldAs IS NOT NEW.heldAs OR OLD.heldBytes <> NEW.heldBytes
+BEGIN
+  UPDATE holding SET items = items - 1, bytes = bytes - OLD.heldBytes
+  WHERE sender = OLD.sender AND kind = OLD.heldAs;
+  INSERT INTO holding (sender, kind, items, bytes)
+  SELECT NEW.sender, NEW.heldAs, 1, NEW.heldBytes WHERE NEW.heldAs IS NOT NULL
+  ON CONFLICT DO UPDATE SET items = items + 1, bytes = bytes + excluded.bytes;
+END;
+
+CREATE TRIGGER received_goes AFTER DELETE ON received WHEN OLD.heldAs IS NOT NULL
+BEGIN UPDATE holding SET items = items - 1, bytes = bytes - OLD.heldBytes
+  WHERE sender = OLD.sender AND kind = OLD.heldAs; END;
+
+CREATE TRIGGER contentSource_comes AFTER INSERT ON contentSource WHEN NEW.isNamed = 0
+BEGIN INSERT INTO holding (sender, kind, items, bytes)
+  SELECT NEW.sender, 'unnamed', 1, max(NEW.size, 65536) WHERE true
+  ON CONFLICT DO UPDATE SET items = items + 1, bytes = bytes + excluded.bytes; END;
+
+CREATE TRIGGER contentSource_isNamed AFTER UPDATE OF isNamed ON contentSource
+  WHEN OLD.isNamed = 0 AND NEW.isNamed = 1
+BEGIN UPDATE holding SET items = items - 1, bytes = bytes - max(OLD.size, 65536)
+  WHERE sender = OLD.sender AND kind = 'unnamed'; END;
+
+CREATE TRIGGER contentSource_goes AFTER DELETE ON contentSource WHEN OLD.isNamed = 0
+BEGIN UPDATE holding SET items = items - 1, bytes = bytes - max(OLD.size, 65536)
+  WHERE sender = OLD.sender AND kind = 'unnamed'; END;
+
+CREATE TRIGGER transfer_comes AFTER INSERT ON transfer
+BEGIN INSERT INTO holding (sender, kind, items, bytes)
+  SELECT NEW.sender, 'unnamed', 1, max(NEW.size, 65536) WHERE true
+  ON CONFLICT DO UPDATE SET items = items + 1, bytes = bytes + excluded.bytes; END;
+
+CREATE TRIGGER transfer_goes AFTER DELETE ON transfer
+BEGIN UPDATE holding SET items = items - 1, bytes = bytes - max(OLD.size, 65536)
+  WHERE sender = OLD.sender AND kind = 'unnamed'; END;
+
+CREATE TRIGGER spoiled_comes AFTER INSERT ON spoiled
+BEGIN INSERT INTO holding (sender, kind, items, bytes)
+  SELECT NEW.sender, 'unnamed', 1, 65536 WHERE true
+  ON CONFLICT DO UPDATE SET items = items + 1, bytes = bytes + excluded.bytes; END;
+
+CREATE TRIGGER spoiled_goes AFTER DELETE ON spoiled
+BEGIN UPDATE holding SET items = items - 1, bytes = bytes - 65536
+  WHERE sender = OLD.sender AND kind = 'unnamed'; END;
+
+CREATE TABLE dropped (
+  sender TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  items INTEGER NOT NULL,
+  firstAt INTEGER NOT NULL,
+  lastAt INTEGER NOT NULL,
+  PRIMARY KEY (sender, outcome)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tallyDue (
+  unit TEXT NOT NULL PRIMARY KEY,
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

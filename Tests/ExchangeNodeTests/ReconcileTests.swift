@@ -53,7 +53,7 @@ import Testing
     #expect(try !steward(alpha).step(), "one tally a day")
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered, .delivered, .delivered])
-    #expect(try beta.verdicts().filter { $0 == "accepted" }.count == 4)
+    #expect(try beta.verdicts() == ["accepted", "accepted", "accepted"])
     let pair = try #require(try alpha.store.reconciliations(with: beta.id).first)
     #expect(pair.sent == 3)
     #expect(pair.receipts == 3)
@@ -74,7 +74,7 @@ import Testing
     let receipts = broker.published.filter { $0.message.envelope.kind == .status }
     #expect(receipts.count == 2)
     #expect(Set(receipts.map(\.message.body)).count == 1)
-    #expect(try beta.numbers("SELECT duplicates FROM received ORDER BY key") == [0, 0])
+    #expect(try beta.numbers("SELECT duplicates FROM received ORDER BY key") == [0])
   }
 
   @Test func aReceiverThatLostItsDatabaseGetsEverythingAgain() throws {
@@ -263,7 +263,7 @@ import Testing
     let tally = Tally(
       id: RecordID(at: now), from: alpha.organ, to: beta.id, timestamp: now,
       entries: try alpha.store.tallyEntries(for: beta.id, since: now))
-    let found = try narrow.store.compare(tally, from: alpha.id)
+    let found = try narrow.store.compare(tally, of: 1_600, from: alpha.id)
     #expect(found.missing == tally.entries.map(\.documentId))
     #expect(found.missing.count == 1)
     #expect(found.owed == [])
@@ -564,7 +564,7 @@ import Testing
     while try broker.deliver(.init(beta.id, .ordinary), into: beta.intake) > 0 {}
     try beta.settle()
     let work = try #require(
-      try beta.store.dueNotices(limit: 1, excluding: [], now: beta.clock.now).first)
+      try beta.store.dueNotices(limit: 1, after: "", excluding: [], now: beta.clock.now).first)
     try beta.store.settle(
       deliveries: [],
       notices: [(work.key, .suspend(code: "BROKER-REFUSED-403", reason: "thử"))],

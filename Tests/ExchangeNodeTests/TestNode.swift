@@ -109,6 +109,29 @@ final class TestNode: Sendable {
     }
   }
 
+  /// What the node has summed up of each peer, and the same counted anew.
+  func holdings() throws -> [String] {
+    try texts(
+      "SELECT sender || ' ' || kind || ' ' || items || ' ' || bytes FROM holding WHERE items > 0 ORDER BY 1"
+    )
+  }
+
+  func countedHoldings() throws -> [String] {
+    try texts(
+      """
+      SELECT sender || ' ' || kind || ' ' || count(*) || ' ' || sum(bytes) FROM (
+        SELECT sender, CASE WHEN state = 'received' AND notBefore IS NULL THEN 'unjudged'
+            WHEN state = 'received' THEN 'postponed' WHEN state = 'quarantined' THEN 'quarantined'
+            ELSE 'waiting' END AS kind,
+          1024 + CASE WHEN body IS NULL AND state = 'quarantined' THEN 0 ELSE size END AS bytes
+        FROM received WHERE state NOT IN ('accepted', 'discarded')
+        UNION ALL SELECT sender, 'unnamed', max(size, 65536) FROM contentSource WHERE isNamed = 0
+        UNION ALL SELECT sender, 'unnamed', max(size, 65536) FROM transfer
+        UNION ALL SELECT sender, 'unnamed', 65536 FROM spoiled)
+      GROUP BY sender, kind ORDER BY 1
+      """)
+  }
+
   func deliveries() throws -> [DeliverySummary] { try store.deliveries(DeliveryFilter()) }
 }
 

@@ -48,6 +48,14 @@ final class TestStore: Sendable {
     try sql("SELECT count(*) FROM \(table) WHERE \(condition)")[0][0]
   }
 
+  /// What waits for the judge, the ordinary lane first.
+  func unjudged() throws -> [UnjudgedMessage] {
+    try Lane.allCases.flatMap { lane in
+      try store.waiting(lane, after: "", units: 10, count: 10, now: clock.now, aside: [])
+        .flatMap(\.messages)
+    }.compactMap { try store.unjudged(key: $0.key) }
+  }
+
   // MARK: Values
 
   static func unit(_ text: String) -> UnitID {

@@ -67,11 +67,15 @@ package struct TallyAnswer: Sendable, Hashable {
   package var missing: [RecordID]
   /// Take-backs (13) of the tally that did not come.
   package var missingTakeBacks: [RecordID]
+  /// True when the receiver owes more statuses than one tally can ask for: another tally asks for the
+  /// rest.
+  package var hasMore: Bool
 
   package init(
     id: RecordID, tallyID: RecordID, from: Organ, to: UnitID, timestamp: Timestamp,
-    missing: [RecordID], missingTakeBacks: [RecordID] = []
+    missing: [RecordID], missingTakeBacks: [RecordID] = [], hasMore: Bool = false
   ) {
+    self.hasMore = hasMore
     self.missingTakeBacks = missingTakeBacks
     self.id = id
     self.tallyID = tallyID
@@ -102,7 +106,8 @@ package enum TallyCodec {
       WireAnswer(
         answerId: answer.id, tallyId: answer.tallyID, from: answer.from,
         to: Organ(organId: answer.to), timestamp: answer.timestamp, missing: answer.missing,
-        missingTakeBacks: answer.missingTakeBacks.isEmpty ? nil : answer.missingTakeBacks))
+        missingTakeBacks: answer.missingTakeBacks.isEmpty ? nil : answer.missingTakeBacks,
+        more: answer.hasMore ? true : nil))
   }
 
   /// Throws `DocumentError`: `.malformed`, `.version`, `.text` or `.tooLarge`.
@@ -123,7 +128,7 @@ package enum TallyCodec {
       let answer = TallyAnswer(
         id: wire.answerId, tallyID: wire.tallyId, from: wire.from, to: wire.to.organId,
         timestamp: wire.timestamp, missing: wire.missing,
-        missingTakeBacks: wire.missingTakeBacks ?? [])
+        missingTakeBacks: wire.missingTakeBacks ?? [], hasMore: wire.more ?? false)
       try check(wire.to, field: "to")
       try validate(answer)
       return answer
@@ -175,5 +180,6 @@ package enum TallyCodec {
     var timestamp: Timestamp
     var missing: [RecordID]
     var missingTakeBacks: [RecordID]?
+    var more: Bool?
   }
 }

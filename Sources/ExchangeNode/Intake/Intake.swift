@@ -10,20 +10,19 @@ package struct IntakeLimits: Sendable, Hashable {
   /// Bytes that one sender may have here before a document of its names them: unfinished transfers
   /// and whole attachments.
   package var pendingBytes: Int64
-  /// Bytes of messages in quarantine that are kept per sender. Of what comes beyond that, only its
-  /// digest and the reason are kept; it is judged anew when it comes again.
-  package var quarantineBytes: Int64
+  /// What else of one sender is kept here.
+  package var quota: PeerQuota
   /// Bytes of the disk that are kept free: below, nothing is taken in from the queue or from a
   /// person, and what is in the queue stays there.
   package var freeBytes: Int64
 
   package init(
     documentBytes: Int64 = 1 << 30, pendingBytes: Int64 = 8 << 30,
-    quarantineBytes: Int64 = 256 << 20, freeBytes: Int64 = 200 << 20
+    quota: PeerQuota = PeerQuota(), freeBytes: Int64 = 200 << 20
   ) {
     self.documentBytes = documentBytes
     self.pendingBytes = pendingBytes
-    self.quarantineBytes = quarantineBytes
+    self.quota = quota
     self.freeBytes = freeBytes
   }
 }
@@ -79,11 +78,12 @@ package final class Intake: DeliverySink {
         switch try sort(message) {
         case .message(let received): messages.append(received)
         case .piece(let piece): pieces.append(piece)
-        case .known: hasKnown = true
+        case .nothing: hasKnown = true
         }
       }
-      try store.store(messages: messages, pieces: pieces, at: clock.now)
+      try store.store(messages: messages, pieces: pieces, quota: limits.quota, at: clock.now)
     }
+    try store.removeDiscarded(waits: false)
     events.stored(hasMessages: !messages.isEmpty, hasPieces: hasKnown || !pieces.isEmpty)
   }
 
@@ -110,8 +110,8 @@ package final class Intake: DeliverySink {
   private enum Sorted {
     case message(ReceivedMessage)
     case piece(ReceivedPiece)
-    /// A piece of content that is here already.
-    case known
+    /// A piece of content that is here already, or that must not be.
+    case nothing
   }
 
   private func sort(_ message: InboundMessage) throws -> Sorted {
@@ -140,8 +140,10 @@ package final class Intake: DeliverySink {
     guard address.size <= limits.documentBytes else {
       return .message(received(message, .tooLarge, "an attachment of \(address.size) bytes"))
     }
-    if try store.has(address.sha256) { return .known }
-    guard try store.hasRoom(for: address, from: sender, limit: limits.pendingBytes) else {
+    if try store.has(address.sha256, from: sender) || store.isSecret(address.sha256, from: sender) {
+      return .nothing
+    }
+    guard try store.hasRoom(for: address, from: sender, limit: try pendingLimit()) else {
       return .message(
         received(message, .tooLarge, "too much content of “\(sender)” that no document names"))
     }
@@ -149,9 +151,17 @@ package final class Intake: DeliverySink {
       guard hashing.sha256(body) == address.sha256 else {
         return .piece(.spoiled(sender: sender, sha256: address.sha256))
       }
+      if try store.has(address.sha256) {
+        return .piece(.known(address.sha256, size: address.size, from: sender))
+      }
       return .piece(.whole(try store.files.ingest(body, digest: address.sha256), from: sender))
     }
     return .piece(.part(sender: sender, address: address, body: body))
+  }
+
+  /// What one unit may have here without a name: never more than half of the disk's free space.
+  private func pendingLimit() throws -> Int64 {
+    min(limits.pendingBytes, try store.files.freeSpace() / 2)
   }
 
   /// Bodies that a fault keeps from the judge are not kept.

@@ -10,7 +10,15 @@ package final class Judge: Sendable {
   let context: NodeContext
   private let limits: IntakeLimits
   private let log: Logger
-  private static let batch = 32
+  /// One commit: at most so many messages, bodies of so many bytes, and judging for so long. What comes
+  /// meanwhile from another sender waits no longer than that.
+  private static let batchCount = 64
+  private static let batchBytes = 4 << 20
+  private static let batchTime = Duration.milliseconds(100)
+  /// Of the time, what the express lane leaves to the ordinary one.
+  private static let ordinaryTime = Duration.milliseconds(25)
+  /// Senders that one batch looks at.
+  private static let units = 64
   /// Messages that could not be judged (a key that cannot sign), with the time from which they are
   /// looked at again: they stay where they are and are not in the way of others meanwhile.
   private let aside = Mutex<[Int64: Timestamp]>([:])
@@ -18,8 +26,21 @@ package final class Judge: Sendable {
   private let ripeAgainAt = Mutex<Timestamp?>(nil)
   private static let asideTime = Duration.seconds(60)
   private static let asideLimit = 10_000
-  /// Files that one call puts together: then the judge is to see them, and a stop to be heard.
+  /// Files that one call puts together, and their bytes: then the judge is to see them, a stop to be
+  /// heard, and the next sender to have a turn.
   private static let assembleBatch = 16
+  private static let assembleBytes: Int64 = 64 << 20
+
+  private struct Turns {
+    var fair = FairTurns()
+    /// The sender after which the next batch of a lane begins, when more wait than one looks at.
+    var last: [Lane: String] = [:]
+    /// Documents whose attachments have come and that could not go on, in this pass over them.
+    var passedOver: Set<Int64> = []
+  }
+  private let turns = Mutex(Turns())
+  /// Documents for which a refusal waits to be applied: the database does not know of it yet.
+  private let refusedNow = Mutex<Set<String>>([])
 
   package init(context: NodeContext, limits: IntakeLimits, log: Logger) {
     self.context = context
@@ -40,57 +61,130 @@ package final class Judge: Sendable {
       aside = aside.filter { now < $0.value && $0.value <= now.advanced(by: Self.asideTime) }
       return Set(aside.keys)
     }
-    let fresh = try context.store.unjudged(limit: Self.batch, now: now, aside: aside)
-    // Documents first: a take-back in the same batch is about one of them.
-    let documents = fresh.filter { $0.type == MessageKind.document.rawValue }
-    let others = fresh.filter { $0.type != MessageKind.document.rawValue }
-    let done = try fresh.count - (judge(documents) + judge(others))
-    return try done + (ripe || ripeAgain ? judgeRipe() : 0)
+    return try turns.withLock { turns in
+      let done = try judgeFresh(&turns, now: now, aside: aside)
+      return try done + (ripe || ripeAgain ? judgeRipe(&turns) : 0)
+    }
+  }
+
+  // MARK: Batches
+
+  /// What one transaction is to apply, and what it has cost so far.
+  private struct Batch {
+    var judged: [(row: UnjudgedMessage, judgement: Judgement)] = []
+    var bytes = 0
+    var done = 0
+    var failed = 0
+    /// Documents that wait as they did before.
+    var stuck: Set<Int64> = []
+    let begun = ContinuousClock.now
+
+    var isFull: Bool { judged.count >= Judge.batchCount || bytes >= Judge.batchBytes }
+    func lasts(_ time: Duration) -> Bool { ContinuousClock.now - begun >= time }
+  }
+
+  /// The express lane first: statuses and urgent documents do not wait for a backlog. Part of the time
+  /// is kept for the ordinary lane, so that no amount of urgent messages starves it.
+  private func judgeFresh(_ turns: inout Turns, now: Timestamp, aside: Set<Int64>) throws -> Int {
+    func waiting(_ lane: Lane) throws -> [WaitingMessages] {
+      let found = try context.store.waiting(
+        lane, after: turns.last[lane] ?? "", units: Self.units, count: Self.batchCount, now: now,
+        aside: aside)
+      turns.last[lane] = found.count == Self.units ? found.last?.sender : nil
+      return found
+    }
+    let ordinary = try waiting(.ordinary)
+    let express = try waiting(.express)
+    turns.fair.begin(waiting: (ordinary + express).map(\.sender))
+    var batch = Batch()
+    let reserve = ordinary.isEmpty ? Duration.zero : Self.ordinaryTime
+    try judge(express, within: Self.batchTime - reserve, &turns.fair, &batch)
+    try judge(ordinary, within: Self.batchTime, &turns.fair, &batch)
+    try apply(&batch)
+    if batch.failed > 0 { return batch.done }
+    // The end of the list of senders was looked at; its beginning may have more.
+    return batch.done == 0 && !(turns.last.isEmpty) ? 1 : batch.done
+  }
+
+  /// Judges what waits in one lane, sender by sender, for up to `time` since the batch began: at least
+  /// one message.
+  private func judge(
+    _ waiting: [WaitingMessages], within time: Duration, _ fair: inout FairTurns,
+    _ batch: inout Batch
+  ) throws {
+    var queues = Dictionary(uniqueKeysWithValues: waiting.map { ($0.sender, $0.messages[...]) })
+    queues = queues.filter { !$0.value.isEmpty }
+    var isFirst = true
+    while let sender = fair.next(of: queues.keys), isFirst || !(batch.isFull || batch.lasts(time)) {
+      isFirst = false
+      guard let next = queues[sender]?.popFirst() else { continue }
+      if queues[sender]?.isEmpty == true { queues.removeValue(forKey: sender) }
+      // A take-back or a tally is about documents that came before it.
+      let isStatement = next.type != MessageKind.document.rawValue
+      if isStatement, batch.judged.contains(where: { $0.row.sender == sender }) {
+        try apply(&batch)
+      }
+      let begun = ContinuousClock.now
+      if let row = try context.store.unjudged(key: next.key) { judge(row, into: &batch) }
+      fair.charge(sender, ContinuousClock.now - begun)
+    }
+  }
+
+  private func judge(_ row: UnjudgedMessage, into batch: inout Batch) {
+    batch.bytes += row.body.count
+    do {
+      batch.judged.append((row, try judge(row)))
+    } catch {
+      batch.failed += 1
+      batch.stuck.insert(row.key)
+      log.error(
+        "a message cannot be judged and waits",
+        metadata: ["sender": "\(row.sender)", "error": "\(error)"])
+      let again = context.clock.now.advanced(by: Self.asideTime)
+      if row.document != nil { ripeAgainAt.withLock { $0 = again } }
+      aside.withLock { if $0.count < Self.asideLimit { $0[row.key] = again } }
+    }
+  }
+
+  /// Applies what was judged so far in one transaction.
+  private func apply(_ batch: inout Batch) throws {
+    guard !batch.judged.isEmpty else { return }
+    let judged = batch.judged
+    batch.judged = []
+    refusedNow.withLock { $0 = [] }
+    try context.store.apply(
+      judged.map(\.judgement), at: context.clock.now, quota: limits.quota)
+    for item in judged { note(item.judgement, item.row) }
+    let stuck = judged.filter { $0.row.document != nil && $0.judgement.isWaiting }
+    batch.stuck.formUnion(stuck.map(\.row.key))
+    batch.done += judged.count - stuck.count
   }
 
   /// One batch of documents whose attachments have come. Those that cannot go on all the same (a file
-  /// that cannot be read) are passed over. Returns how many got ahead.
-  private func judgeRipe() throws -> Int {
+  /// that cannot be read) are passed over. Returns how many got ahead, or 1 when the pass is not over.
+  private func judgeRipe(_ turns: inout Turns) throws -> Int {
     let before = ripeAgainAt.withLock { $0 }
-    var last: Int64 = 0
-    // Forgotten when all was looked at and nothing failed again.
-    func end(_ done: Int) -> Int {
-      if done == 0 { ripeAgainAt.withLock { if $0 == before { $0 = nil } } }
-      return done
-    }
+    var batch = Batch()
     while true {
-      let rows = try context.store.ripe(limit: Self.batch, after: last)
-      let done = try rows.count - judge(rows)
-      guard done == 0, rows.count == Self.batch, let key = rows.last?.key else { return end(done) }
-      last = key
-    }
-  }
-
-  /// Judges rows in one transaction. Returns how many go on waiting as they did before.
-  private func judge(_ rows: [UnjudgedMessage]) throws -> Int {
-    guard !rows.isEmpty else { return 0 }
-    var judged: [(row: UnjudgedMessage, judgement: Judgement)] = []
-    var failure: (any Error)?
-    let again = context.clock.now.advanced(by: Self.asideTime)
-    for row in rows {
-      do {
-        judged.append((row, try judge(row)))
-      } catch {
-        failure = error
-        if row.document != nil { ripeAgainAt.withLock { $0 = again } }
-        aside.withLock { if $0.count < Self.asideLimit { $0[row.key] = again } }
+      let rows = try context.store.ripe(limit: Self.batchCount, passedOver: turns.passedOver)
+      guard !rows.isEmpty else { break }
+      var bySender = Dictionary(grouping: rows, by: \.sender).mapValues { $0[...] }
+      while let sender = turns.fair.next(of: bySender.keys) {
+        guard let row = bySender[sender]?.popFirst() else { continue }
+        if bySender[sender]?.isEmpty == true { bySender.removeValue(forKey: sender) }
+        let begun = ContinuousClock.now
+        judge(row, into: &batch)
+        turns.fair.charge(sender, ContinuousClock.now - begun)
+        if batch.isFull || batch.lasts(Self.batchTime) { break }
       }
+      try apply(&batch)
+      turns.passedOver.formUnion(batch.stuck)
+      if batch.done > 0 || batch.lasts(Self.batchTime) { return max(batch.done, 1) }
     }
-    if let failure {
-      log.error(
-        "messages cannot be judged and wait",
-        metadata: ["count": "\(rows.count - judged.count)", "error": "\(failure)"])
-    }
-    try context.store.apply(
-      judged.map(\.judgement), at: context.clock.now, quarantineBytes: limits.quarantineBytes)
-    for item in judged { note(item.judgement, item.row) }
-    return rows.count - judged.count
-      + judged.count { $0.row.document != nil && $0.judgement.isWaiting }
+    // Forgotten when all was looked at and nothing failed again.
+    turns.passedOver = []
+    if batch.done == 0 { ripeAgainAt.withLock { if $0 == before { $0 = nil } } }
+    return batch.done
   }
 
   /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large
@@ -98,12 +192,14 @@ package final class Judge: Sendable {
   /// thrown when nothing else is left.
   package func assemble() throws -> Int {
     var finished = 0
+    var bytes: Int64 = 0
     var failure: (any Error)?
     for transfer in try context.store.completeTransfers() {
       do {
         try assemble(transfer)
         finished += 1
-        if finished == Self.assembleBatch { return finished }
+        bytes += transfer.size
+        if finished == Self.assembleBatch || bytes >= Self.assembleBytes { return finished }
       } catch let error as StoreError
         where error.kind == .contentMissing || error.kind == .contentDamaged
       {
@@ -158,13 +254,15 @@ package final class Judge: Sendable {
   private func judgeDocument(_ message: UnjudgedMessage, from sender: UnitID) throws
     -> (Judgement.Decision, String?)
   {
+    var isSigned = false
     func refuse(
       _ outcome: OutcomeCode, _ detail: String, content: Data?, discard: [SHA256Digest] = []
     ) throws -> (Judgement.Decision, String?) {
       (
         .quarantine(
           outcome, detail: detail,
-          refusal: try refusal(message, to: sender, outcome, detail, content: content),
+          refusal: try refusal(
+            message, to: sender, outcome, detail, content: content, isSigned: isSigned),
           discard: discard), nil
       )
     }
@@ -186,6 +284,7 @@ package final class Judge: Sendable {
     case .valid(let verified, let identities):
       content = verified
       signers = identities
+      isSigned = true
     }
     let manifest: Manifest
     do {
@@ -298,23 +397,39 @@ package final class Judge: Sendable {
     return known.received
   }
 
-  /// A refusal, when the document can be named: from the content, or from the message id when even
-  /// that is unreadable.
+  /// A refusal, when the document can be named: by the content, or, when the signature holds
+  /// (`isSigned`), by the message id. Of what is not believed, a document id gets one answer an hour at
+  /// the most, so that nobody makes this unit sign and send at will.
   private func refusal(
     _ message: UnjudgedMessage, to sender: UnitID, _ outcome: OutcomeCode, _ detail: String,
-    content: Data?
-  ) throws -> SignedStatus? {
-    guard let id = RecordID(message.messageID) else { return nil }
-    let digest = context.hashing.sha256(content ?? message.body)
+    content: Data?, isSigned: Bool
+  ) throws -> Refusal? {
+    guard let content,
+      let id = ManifestCodec.namedDocument(content)
+        ?? (isSigned ? RecordID(message.messageID) : nil)
+    else { return nil }
+    let digest = context.hashing.sha256(content)
     // A damaged copy says nothing about the document that is here already.
     if let known = try context.store.incomingDocument(from: sender, id: id),
-      known.received != message.key, content == nil || known.manifestDigest == digest
+      known.received != message.key, known.manifestDigest == digest
     {
       return nil
     }
-    return try context.sign(
-      documentID: id, manifestDigest: digest, to: sender, code: .refused, reasonCode: outcome,
-      note: detail)
+    let now = context.clock.now
+    switch try context.store.refusal(
+      of: message.key, about: id, to: sender, outcome, since: now.advanced(by: .seconds(-3600)),
+      now: now, quota: limits.quota)
+    {
+    case .stored(let status): return .again(status)
+    case .withheld: return nil
+    case .due: break
+    }
+    let subject = "\(sender) \(id)"
+    guard refusedNow.withLock({ $0.insert(subject).inserted }) else { return nil }
+    return .new(
+      try context.sign(
+        documentID: id, manifestDigest: digest, to: sender, code: .refused, reasonCode: outcome,
+        note: detail))
   }
 
   /// Either this machine's clock is wrong or the sender's; an honest document is not refused for it.

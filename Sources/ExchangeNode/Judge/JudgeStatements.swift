@@ -51,11 +51,12 @@ extension Judge {
       guard isThisUnit(tally.to) else {
         return quarantine(.notAddressed, "to: is “\(tally.to)”")
       }
-      let found = try context.store.compare(tally, from: sender)
+      let found = try context.store.compare(tally, of: message.body.count, from: sender)
       let now = context.clock.now
       let answer = TallyAnswer(
         id: RecordID(at: now), tallyID: tally.id, from: context.unit, to: sender, timestamp: now,
-        missing: found.missing, missingTakeBacks: found.missingTakeBacks)
+        missing: found.missing, missingTakeBacks: found.missingTakeBacks,
+        hasMore: found.hasMore)
       let signed = try context.signer.sign(TallyCodec.encode(answer), at: now)
       return (
         .tally(tally, owed: found.owed, answer: SignedAnswer(answer: answer, signed: signed)),

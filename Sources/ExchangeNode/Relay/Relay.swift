@@ -17,6 +17,8 @@ package final class Relay: PublishSource {
 
   private struct State {
     var notices: [Int64: NoticeWork] = [:]
+    /// The unit after which the next notices are looked for.
+    var lastNotified = ""
     var deliveries: [Int64: ActiveDelivery] = [:]
     /// Delivery keys in the order they take turns.
     var turns: [Int64] = []
@@ -213,7 +215,13 @@ package final class Relay: PublishSource {
     // Half of the room, or every second message where there is room for one only.
     let count = isAlone ? count : max(count / 2, state.isNoticeTurn ? 1 : 0)
     guard count > 0 else { return }
-    let due = try store.dueNotices(limit: count, excluding: Set(state.notices.keys), now: now)
+    var due = try store.dueNotices(
+      limit: count, after: state.lastNotified, excluding: Set(state.notices.keys), now: now)
+    if due.isEmpty, !state.lastNotified.isEmpty {
+      due = try store.dueNotices(
+        limit: count, after: "", excluding: Set(state.notices.keys), now: now)
+    }
+    state.lastNotified = due.count == count ? due.last?.to.rawValue ?? "" : ""
     for work in due where batch.count < count && (room >= work.signed.count || batch.isEmpty) {
       state.notices[work.key] = work
       room -= work.signed.count

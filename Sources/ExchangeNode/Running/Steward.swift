@@ -67,7 +67,7 @@ package struct Steward: Sendable {
     }
     try context.store.removeDiscarded(waits: true)
     let collected = try context.store.collectUnnamed(
-      patience: policy.pendingTime, secretPatience: .seconds(3600), at: now)
+      patience: policy.pendingTime, at: now)
     if collected > 0 {
       log.notice("content that no document names is removed", metadata: ["count": "\(collected)"])
     }

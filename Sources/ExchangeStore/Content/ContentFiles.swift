@@ -49,6 +49,13 @@ package struct ContentFiles: Sendable {
 
   // MARK: Space
 
+  /// Bytes that the disk has free for this user.
+  package func freeSpace() throws(StoreError) -> Int64 {
+    var status = statvfs()
+    guard statvfs(root, &status) == 0 else { throw StoreError.system("statvfs", root) }
+    return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+  }
+
   /// Throws `.full` when the disk has less than `floor` bytes free: the queue is the safer place
   /// then.
   package func requireSpace(_ floor: Int64) throws(StoreError) {

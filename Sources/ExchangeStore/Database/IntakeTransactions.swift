@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import Synchronization
 
 /// A message that is not a piece, exactly as it came.
 package struct ReceivedMessage: Sendable {
@@ -40,14 +41,25 @@ package enum ReceivedPiece: Sendable {
   case whole(StoredContent, from: UnitID)
   /// One of several, with its bytes.
   case part(sender: UnitID, address: PieceAddress, body: Data)
+  /// A whole attachment in one piece, with the right digest, that is here from another unit.
+  case known(SHA256Digest, size: Int64, from: UnitID)
   /// A whole attachment in one piece that does not have its digest.
   case spoiled(sender: UnitID, sha256: SHA256Digest)
 }
 
 extension Store {
-  /// True when the content is here already: its pieces need not be stored again.
-  package func has(_ digest: SHA256Digest) throws -> Bool {
-    try read { try $0.hasBlob(digest) }
+  /// True when the content is here, whoever brought it.
+  package func has(_ digest: SHA256Digest) throws -> Bool { try read { try $0.hasBlob(digest) } }
+
+  /// True when the content is here and `sender` brought it: its pieces need not be stored again.
+  package func has(_ digest: SHA256Digest, from sender: UnitID) throws -> Bool {
+    try read { try $0.hasContent(digest, from: sender) }
+  }
+
+  /// True when the sender declared secrecy for a document with this content (Điều 5): its pieces are
+  /// not taken in, whatever the order in which they come.
+  package func isSecret(_ digest: SHA256Digest, from sender: UnitID) throws -> Bool {
+    try read { try $0.isSecret(digest, from: sender) }
   }
 
   /// True when a document of the sender names the piece's content, when its transfer is under way, or
@@ -55,17 +67,14 @@ extension Store {
   /// at least, so that many tiny ones are bounded too.
   package func hasRoom(for piece: PieceAddress, from sender: UnitID, limit: Int64) throws -> Bool {
     try read { database in
-      let held = try database.one(
-        """
-        SELECT coalesce(sum(max(size, 65536)), 0)
-          + (SELECT coalesce(sum(max(size, 65536)), 0) FROM blob
-            WHERE sender = ?4 AND isUnnamed = 1) <= ?1
-          OR coalesce(max(sha256 = ?2 AND size = ?3), 0) OR EXISTS (SELECT 1 FROM attachment a
-            JOIN document ON document.key = a.document
-            WHERE a.sha256 = ?2 AND a.size = ?3 AND document.sender = ?4) AS fits
-        FROM transfer WHERE sender = ?4
-        """, [limit, piece.sha256.bytes, piece.size, sender.rawValue])
-      return held?["fits"] ?? true
+      let held = try database.holding(of: sender.rawValue, .unnamed)
+      guard held.bytes > limit else { return true }
+      return try database.hasTransfer(piece.sha256, from: sender, size: piece.size)
+        || database.one(
+          """
+          SELECT 1 FROM attachment a JOIN document ON document.key = a.document
+          WHERE a.sha256 = ? AND a.size = ? AND document.sender = ?
+          """, [piece.sha256.bytes, piece.size, sender.rawValue]) != nil
     }
   }
 
@@ -74,18 +83,22 @@ extension Store {
   ///
   /// A message that is known by (sender, message id, digest) is counted. What happens then depends
   /// on how the first copy ended: accepted as a document → its stored statuses are sent again;
-  /// quarantined, a status, or a second copy of a document → it is judged anew; otherwise nothing.
+  /// quarantined or a status → it is judged anew; otherwise nothing. What a sender has here beyond
+  /// `quota` is counted and not kept.
   package func store(
-    messages: [ReceivedMessage], pieces: [ReceivedPiece], at time: Timestamp
+    messages: [ReceivedMessage], pieces: [ReceivedPiece], quota: PeerQuota = PeerQuota(),
+    at time: Timestamp
   ) throws {
     let parts = pieces.contains { if case .part = $0 { true } else { false } }
     if parts { spoolLock.lock() }
     defer { if parts { spoolLock.unlock() } }
     if parts { try spool(pieces) }
-    try write((.intakeBeforeCommit, .intakeAfterCommit)) { database in
-      for piece in pieces { try database.store(piece, at: time) }
-      for message in messages { try database.store(message, at: time) }
+    let unwanted = try write((.intakeBeforeCommit, .intakeAfterCommit)) { database in
+      let unwanted = try pieces.compactMap { try database.store($0, at: time) }
+      for message in messages { try database.store(message, quota: quota, at: time) }
+      return unwanted
     }
+    if !unwanted.isEmpty { discarded.withLock { $0 += unwanted } }
   }
 
   /// Writes the bytes of pieces that are not recorded yet into their spool files and syncs each file
@@ -96,9 +109,10 @@ extension Store {
       for case .part(let sender, let address, let body) in pieces {
         let isRecorded = try database.one(
           """
-          SELECT 1 WHERE EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1) OR EXISTS (
+          SELECT 1 WHERE EXISTS (SELECT 1 FROM blob JOIN contentSource c USING (sha256)
+            WHERE sha256 = ?1 AND c.sender = ?2) OR EXISTS (
             SELECT 1 FROM piece JOIN transfer ON transfer.key = piece.transfer
-            WHERE sha256 = ?1 AND sender = ? AND size = ? AND position = ?)
+            WHERE sha256 = ?1 AND sender = ?2 AND size = ?3 AND position = ?4)
           """,
           [
             address.sha256.bytes, sender.rawValue, address.size,
@@ -115,11 +129,17 @@ extension Store {
     }
   }
 
-  /// Transfers of which every piece is in the spool.
-  package func completeTransfers() throws -> [Transfer] {
+  /// Up to `limit` transfers of which every piece is in the spool: one of each sender, then a second of
+  /// each, and so on.
+  package func completeTransfers(limit: Int = 1_000) throws -> [Transfer] {
     try read { database in
       try database.all(
-        "SELECT * FROM transfer WHERE pieces * ?1 >= size ORDER BY key", [WireLimits.pieceBytes]
+        """
+        SELECT * FROM (
+          SELECT *, row_number() OVER (PARTITION BY sender ORDER BY key) AS turn FROM transfer
+          WHERE pieces * \(WireLimits.pieceBytes) >= size)
+        ORDER BY turn, key LIMIT ?
+        """, [limit]
       ).map(Transfer.init)
     }
   }
@@ -155,24 +175,23 @@ extension Store {
   package func finish(_ transfer: Transfer, isIntact: Bool, at time: Timestamp) throws {
     spoolLock.lock()
     defer { spoolLock.unlock() }
-    let others = try write((.assembleBeforeCommit, .assembleAfterCommit)) { database in
+    let unwanted = try write((.assembleBeforeCommit, .assembleAfterCommit)) {
+      database -> DiscardedContent? in
       let wasHere = try database.remove(transfer)
       guard isIntact else {
         // Removed meanwhile (Điều 5, never named): then its bytes were not looked at.
         if wasHere { try database.spoil(transfer.sender, transfer.sha256, at: time) }
-        return [Transfer]()
+        return nil
+      }
+      // Declared secret while it was put together.
+      guard try !database.isSecret(transfer.sha256, from: transfer.sender) else {
+        return DiscardedContent(digest: transfer.sha256, sender: transfer.sender, spooled: nil)
       }
       try database.insert(
         .file(transfer.sha256, size: transfer.size), from: transfer.sender, at: time)
-      try database.run("DELETE FROM spoiled WHERE sha256 = ?", [transfer.sha256.bytes])
-      // The content is here: nobody else's pieces of it are awaited any more.
-      return try database.all(
-        "DELETE FROM transfer WHERE sha256 = ? RETURNING *", [transfer.sha256.bytes]
-      ).map(Transfer.init)
+      return nil
     }
-    for other in others {
-      files.remove(files.spoolName(sender: other.sender, sha256: other.sha256, size: other.size))
-    }
+    if let unwanted { discarded.withLock { $0.append(unwanted) } }
   }
 }
 
@@ -200,12 +219,23 @@ extension Database {
     return changesCount == 1
   }
 
-  fileprivate func store(_ piece: ReceivedPiece, at time: Timestamp) throws {
+  /// Returns the content whose bytes have to go, because they must not stay (Điều 5).
+  fileprivate func store(_ piece: ReceivedPiece, at time: Timestamp) throws -> DiscardedContent? {
     switch piece {
-    case .whole(let content, let sender): try insert(content, from: sender, at: time)
+    case .whole(let content, let sender):
+      guard try !isSecret(content.sha256, from: sender) else {
+        return DiscardedContent(digest: content.sha256, sender: sender, spooled: nil)
+      }
+      try insert(content, from: sender, at: time)
+    case .known(let digest, let size, let sender):
+      guard try hasBlob(digest), try !isSecret(digest, from: sender) else { return nil }
+      try insertSource(sender, digest, size: size, at: time)
     case .spoiled(let sender, let sha256): try spoil(sender, sha256, at: time)
     case .part(let sender, let address, _):
-      guard try !hasBlob(address.sha256) else { return }
+      guard try !hasContent(address.sha256, from: sender) else { return nil }
+      guard try !isSecret(address.sha256, from: sender) else {
+        return DiscardedContent(digest: address.sha256, sender: sender, spooled: address.size)
+      }
       try run(
         """
         INSERT INTO transfer (sender, sha256, size, createdAt) VALUES (?, ?, ?, ?)
@@ -222,6 +252,7 @@ extension Database {
           address.size,
         ])
     }
+    return nil
   }
 
   fileprivate func spoil(_ sender: UnitID, _ digest: SHA256Digest, at time: Timestamp) throws {
@@ -230,13 +261,26 @@ extension Database {
       [sender.rawValue, digest.bytes, time.microseconds])
   }
 
-  fileprivate func store(_ message: ReceivedMessage, at time: Timestamp) throws {
+  fileprivate func store(_ message: ReceivedMessage, quota: PeerQuota, at time: Timestamp) throws {
+    if let known = try count(message) {
+      return try storeAgain(message, known: known, at: time)
+    }
+    if let fault = message.fault {
+      let held = try holding(of: message.sender, .quarantined)
+      guard held.items < quota.quarantineItems else {
+        return try countDropped(message.sender, fault.outcome.rawValue, at: time)
+      }
+    } else {
+      let held = try holding(of: message.sender, .unjudged)
+      guard held.items < quota.backlogItems, held.bytes + message.size <= quota.backlogBytes else {
+        return try countDropped(message.sender, "BACKLOG", at: time)
+      }
+    }
     let state = message.fault == nil ? "received" : "quarantined"
-    let inserted = try one(
+    try run(
       """
       INSERT INTO received (sender, messageID, bodySha256, type, version, lane, body, size, state,
         outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?12)
-      ON CONFLICT DO NOTHING RETURNING key
       """,
       [
         message.sender, message.messageID, message.bodyDigest.bytes, message.type,
@@ -244,19 +288,22 @@ extension Database {
         message.fault?.outcome.rawValue,
         message.fault?.detail, time.microseconds,
       ])
-    if let inserted {
-      try record(
-        "received", inserted["key"], document: nil, from: nil, to: state, at: time, by: .daemon,
-        cause: message.fault?.outcome.rawValue ?? "arrived", detail: message.fault?.detail)
-      return
-    }
-    guard
-      let known = try one(
-        """
-        UPDATE received SET duplicates = duplicates + 1
-        WHERE sender = ? AND messageID = ? AND bodySha256 = ? RETURNING key, state, document
-        """, [message.sender, message.messageID, message.bodyDigest.bytes])
-    else { return }
+    guard let fault = message.fault else { return }
+    try record(
+      "received", lastInsertedRowID, document: nil, from: nil, to: state, at: time, by: .daemon,
+      cause: fault.outcome.rawValue, detail: fault.detail)
+  }
+
+  /// Counts a copy of a message that is here; nil when it is not.
+  private func count(_ message: ReceivedMessage) throws -> Row? {
+    try one(
+      """
+      UPDATE received SET duplicates = duplicates + 1
+      WHERE sender = ? AND messageID = ? AND bodySha256 = ? RETURNING key, state, document
+      """, [message.sender, message.messageID, message.bodyDigest.bytes])
+  }
+
+  private func storeAgain(_ message: ReceivedMessage, known: Row, at time: Timestamp) throws {
     let key: Int64 = known["key"]
     let before = try known.incomingState("state")
     switch before {

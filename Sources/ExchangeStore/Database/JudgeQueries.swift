@@ -38,7 +38,7 @@ package struct NamedDelivery: Sendable {
 
 /// How far the attachments of a manifest are here.
 package struct AttachmentState: Sendable {
-  /// Not here.
+  /// Not here, or not from this sender.
   package let missing: [SHA256Digest]
   /// Of those: came altered from the sender, and have not come again since.
   package let spoiled: [SHA256Digest]
@@ -48,45 +48,80 @@ package struct AttachmentState: Sendable {
   package let contradiction: String?
 }
 
+/// The messages of one sender that wait in one lane, the oldest first.
+package struct WaitingMessages: Sendable {
+  package let sender: String
+  package var messages: [(key: Int64, type: String)]
+}
+
 extension Store {
-  /// The express lane first: statuses and urgent documents do not wait for a backlog. A quarter is
-  /// kept for the ordinary lane, so that no amount of urgent messages starves it. `aside` are keys that
-  /// are not looked at.
-  package func unjudged(limit: Int, now: Timestamp, aside: Set<Int64> = []) throws
-    -> [UnjudgedMessage]
-  {
+  /// What waits for the judge in `lane`, sender by sender: up to `units` senders that come after
+  /// `last` by identifier, and of each up to `count` messages. Costs an index seek a sender, whatever
+  /// any of them has piled up. `aside` are keys that are not looked at.
+  package func waiting(
+    _ lane: Lane, after last: String, units: Int, count: Int, now: Timestamp, aside: Set<Int64>
+  ) throws -> [WaitingMessages] {
     let keys = "[" + aside.map(String.init).joined(separator: ",") + "]"
-    let isLookedAt = "received.key NOT IN (SELECT value FROM json_each(?))"
-    func waiting(_ lane: Lane) throws -> [UnjudgedMessage] {
-      let due = try messages(
-        where:
-          "received.state = 'received' AND received.lane = ? AND notBefore <= ? AND \(isLookedAt)",
-        [lane.rawValue, now.microseconds, keys], by: "notBefore", limit: limit)
-      let fresh = try messages(
-        where:
-          "received.state = 'received' AND received.lane = ? AND notBefore IS NULL AND \(isLookedAt)",
-        [lane.rawValue, keys], limit: limit - due.count)
-      return due + fresh
+    return try read { database in
+      var senders: Set<String> = []
+      for condition in ["notBefore IS NULL", "notBefore IS NOT NULL"] {
+        let step = """
+          SELECT min(sender) FROM received WHERE lane = ?1 AND state = 'received' AND \(condition)
+            AND sender >
+          """
+        let rows = try database.all(
+          """
+          WITH RECURSIVE turn (sender) AS (
+            \(step) ?2 UNION ALL SELECT (\(step) turn.sender) FROM turn
+            WHERE turn.sender IS NOT NULL LIMIT ?3)
+          SELECT sender FROM turn WHERE sender IS NOT NULL
+          """, [lane.rawValue, last, units])
+        senders.formUnion(rows.map { $0["sender"] })
+      }
+      return try senders.sorted().prefix(units).map { sender in
+        let rows = try database.all(
+          """
+          SELECT key, type FROM (
+            SELECT key, type, notBefore FROM received WHERE lane = ?1 AND sender = ?2
+              AND state = 'received' AND notBefore IS NOT NULL AND notBefore <= ?3
+              AND key NOT IN (SELECT value FROM json_each(?4)) ORDER BY notBefore LIMIT ?5)
+          UNION ALL
+          SELECT key, type FROM (
+            SELECT key, type FROM received WHERE lane = ?1 AND sender = ?2
+              AND state = 'received' AND notBefore IS NULL
+              AND key NOT IN (SELECT value FROM json_each(?4)) ORDER BY key LIMIT ?5)
+          """, [lane.rawValue, sender, now.microseconds, keys, count])
+        return WaitingMessages(
+          sender: sender, messages: rows.map { (key: $0["key"], type: $0["type"]) })
+      }
     }
-    let ordinary = try waiting(.ordinary)
-    let express = try waiting(.express).prefix(limit - min(ordinary.count, limit / 4))
-    return Array(express + ordinary.prefix(limit - express.count))
+  }
+
+  /// One message that waits for the judge; nil when it does no longer.
+  package func unjudged(key: Int64) throws -> UnjudgedMessage? {
+    try messages(where: "received.key = ? AND received.state = 'received'", [key], limit: 1).first
   }
 
   /// Messages whose manifest is believed and whose attachments are now all here, or known to be
-  /// spoiled, after `last` by key.
-  package func ripe(limit: Int, after last: Int64) throws -> [UnjudgedMessage] {
-    try messages(
+  /// spoiled: one of each sender, then a second of each, and so on. `passedOver` are keys that are not
+  /// looked at.
+  package func ripe(limit: Int, passedOver: Set<Int64>) throws -> [UnjudgedMessage] {
+    let keys = "[" + passedOver.map(String.init).joined(separator: ",") + "]"
+    return try messages(
       where: """
-        received.key > ? AND received.state IN ('verified', 'incomplete') AND (
-          NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = received.document
-            AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256))
-          OR EXISTS (SELECT 1 FROM attachment a CROSS JOIN spoiled s ON s.sha256 = a.sha256
-            WHERE a.document = received.document AND s.sender = received.sender
-              AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
-              AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
-                AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
-        """, [last], by: "received.key", limit: limit)
+        received.key IN (SELECT key FROM (
+          SELECT key, row_number() OVER (PARTITION BY sender ORDER BY key) AS turn
+          FROM received waiting WHERE waiting.state IN ('verified', 'incomplete')
+            AND waiting.key NOT IN (SELECT value FROM json_each(?)) AND (
+              NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = waiting.document
+                AND NOT \(isHere("waiting.sender")))
+              OR EXISTS (SELECT 1 FROM attachment a CROSS JOIN spoiled s ON s.sha256 = a.sha256
+                WHERE a.document = waiting.document AND s.sender = waiting.sender
+                  AND NOT \(isHere("waiting.sender"))
+                  AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
+                    AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
+          ORDER BY turn, key LIMIT \(limit)))
+        """, [keys], by: "received.key", limit: limit)
   }
 
   private func messages(
@@ -145,14 +180,19 @@ extension Store {
     }
   }
 
-  /// Compares the attachments of a manifest from `sender` with what is here.
+  /// Compares the attachments of a manifest from `sender` with what is here. Content counts only when
+  /// its pieces came from this sender, now or earlier: otherwise a receipt would tell a stranger who
+  /// knows a digest that the file is here.
   package func look(for attachments: [Attachment], from sender: UnitID) throws -> AttachmentState {
     try read { database in
       var contradiction: String?
       var missing: [SHA256Digest] = []
       for attachment in attachments {
         let row = try database.one(
-          "SELECT size FROM blob WHERE sha256 = ?", [attachment.sha256.bytes])
+          """
+          SELECT source.size FROM contentSource source JOIN blob USING (sha256)
+          WHERE source.sender = ? AND source.sha256 = ?
+          """, [sender.rawValue, attachment.sha256.bytes])
         if let size: Int64 = row?["size"] {
           guard size != attachment.size else { continue }
           contradiction =
@@ -178,4 +218,12 @@ extension Store {
         missing: missing, spoiled: spoiled, isArrived: isArrived, contradiction: contradiction)
     }
   }
+}
+
+/// True when the content `a.sha256` is here and `sender` brought it.
+private func isHere(_ sender: String) -> String {
+  """
+  (EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
+    AND EXISTS (SELECT 1 FROM contentSource c WHERE c.sha256 = a.sha256 AND c.sender = \(sender)))
+  """
 }

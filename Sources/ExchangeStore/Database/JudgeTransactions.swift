@@ -14,6 +14,22 @@ package struct SignedStatus: Sendable {
   }
 }
 
+/// What the sender of a message that is not believed is told.
+package enum Refusal: Sendable {
+  case new(SignedStatus)
+  /// A refusal that was given before (its key): it goes out again, an hour after the last time.
+  case again(Int64)
+}
+
+/// Whether a refusal may be given now.
+package enum RefusalState: Sendable, Hashable {
+  case due
+  /// The same refusal of the same message is stored.
+  case stored(Int64)
+  /// The document was refused less than an hour ago, or the sender's quota is used up.
+  case withheld
+}
+
 /// The judge's decision about one message, applied by `apply` in one transaction.
 package struct Judgement: Sendable {
   package enum Decision: Sendable {
@@ -27,10 +43,10 @@ package struct Judgement: Sendable {
     case duplicate(of: Int64)
     /// `discard` names content that must not stay here (Điều 5) unless another document has it.
     case quarantine(
-      OutcomeCode, detail: String, refusal: SignedStatus?, discard: [SHA256Digest] = [])
+      OutcomeCode, detail: String, refusal: Refusal?, discard: [SHA256Digest] = [])
     /// A status of another unit, with what it means for our delivery.
     case status(StatusStatement, about: Int64?, effect: (delivery: Int64, to: DeliveryEffect)?)
-    /// A tally, with the messages whose statuses its sender lacks and our answer.
+    /// A tally, with the statuses (keys) that its sender lacks and our answer.
     case tally(Tally, owed: [Int64], answer: SignedAnswer)
     /// The answer to a tally of ours, from `sender`.
     case tallyAnswer(TallyAnswer, from: UnitID)
@@ -66,15 +82,39 @@ package enum DeliveryEffect: Sendable, Hashable {
 }
 
 extension Store {
+  /// What a refusal of `message` about the document `id` would be: one that is stored, one that has to
+  /// be signed, or none, because `sender` got one about this document between `since` and `now`, or
+  /// because so much of this sender is in quarantine that nothing more is kept.
+  package func refusal(
+    of message: Int64, about id: RecordID, to sender: UnitID, _ outcome: OutcomeCode,
+    since: Timestamp, now: Timestamp, quota: PeerQuota
+  ) throws -> RefusalState {
+    try read { database in
+      if let stored = try database.one(
+        "SELECT key FROM status WHERE received = ? AND code = '02' AND reasonCode IS ?",
+        [message, outcome.rawValue])
+      {
+        return .stored(stored["key"])
+      }
+      // A person's refusal is no answer to a message.
+      let recent = try database.one(
+        """
+        SELECT 1 FROM status WHERE direction = 'sent' AND code = '02' AND documentID = ?
+          AND toUnit = ? AND recordedAt > ? AND recordedAt <= ?
+          AND reasonCode IS NOT 'REFUSED-BY-PERSON'
+        """, [id.rawValue, sender.rawValue, since.microseconds, now.microseconds])
+      let held = try database.holding(of: sender.rawValue, .quarantined)
+      return recent != nil || held.items >= quota.quarantineItems ? .withheld : .due
+    }
+  }
+
   /// Applies decisions in one transaction: documents with their receipts, or quarantine with its
-  /// refusal. A message that changed state meanwhile (a person acted) is left alone. Of each sender at
-  /// most `quarantineBytes` of bodies are kept in quarantine.
-  package func apply(_ judgements: [Judgement], at time: Timestamp, quarantineBytes: Int64) throws {
+  /// refusal. A message that changed state meanwhile (a person acted) is left alone. Of each sender no
+  /// more than `quota` is kept.
+  package func apply(_ judgements: [Judgement], at time: Timestamp, quota: PeerQuota) throws {
     guard !judgements.isEmpty else { return }
     let discarded = try write((.judgeBeforeCommit, .judgeAfterCommit)) { database in
-      try judgements.flatMap {
-        try database.apply($0, at: time, quarantineBytes: quarantineBytes)
-      }
+      try judgements.flatMap { try database.apply($0, at: time, quota: quota) }
     }
     guard !discarded.isEmpty else { return }
     self.discarded.withLock { $0 += discarded }
@@ -121,7 +161,7 @@ struct DiscardedContent {
 
 extension Database {
   /// Returns the contents whose rows are gone and whose files must go too.
-  fileprivate func apply(_ judgement: Judgement, at time: Timestamp, quarantineBytes: Int64) throws
+  fileprivate func apply(_ judgement: Judgement, at time: Timestamp, quota: PeerQuota) throws
     -> [DiscardedContent]
   {
     let key = judgement.message
@@ -143,6 +183,12 @@ extension Database {
       document = try insertDocument(
         direction: "incoming", sender: row["sender"], manifest: manifest, digest: digest,
         signed: row["body"], at: time)
+      // The same content without a mark: it may come again.
+      try run(
+        """
+        DELETE FROM secretContent WHERE sender = ?
+          AND sha256 IN (SELECT sha256 FROM attachment WHERE document = ?)
+        """, [row["sender"] as String, document])
       let ahead = try one(
         "DELETE FROM frozenAhead WHERE sender = ? AND id = ? RETURNING because",
         [row["sender"] as String, manifest.documentID.rawValue])
@@ -159,15 +205,17 @@ extension Database {
         UPDATE received SET state = ?, document = ?,
           body = CASE WHEN ?2 IS NULL THEN body END, updatedAt = ? WHERE key = ?
         """, [to.rawValue, document, time.microseconds, key])
-      try record(
-        "received", key, document: document, from: from.rawValue, to: to.rawValue, at: time,
-        by: .daemon, cause: cause, detail: detail)
+      try recordReceived(
+        key, document: document, from: from, to: to, at: time, cause: cause, detail: detail)
     }
 
     switch judgement.decision {
     case .accept(let manifest, let digest, let receipt):
       // Content may have been removed or set aside since it was looked at: then it is judged again.
-      guard try manifest.attachments.allSatisfy({ try hasBlob($0.sha256) }) else { return [] }
+      let sender = try row.unit("sender")
+      guard
+        try manifest.attachments.allSatisfy({ try hasContent($0.sha256, from: sender) })
+      else { return [] }
       guard try believe(manifest, digest) else { return [] }
       if state == .received {
         try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
@@ -182,18 +230,28 @@ extension Database {
       try enqueueStatus(
         receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
     case .wait(let manifest, let digest, let isArrived):
-      guard state == .received, try believe(manifest, digest) else { return [] }
+      guard state == .received else { return [] }
+      guard try mayWait(row["sender"], quota, in: document) else {
+        try quarantine(
+          key, from: state, document: document, outcome: .tooLarge,
+          detail: "too many documents of this unit wait for their attachments already",
+          quota: quota, at: time)
+        return []
+      }
+      guard try believe(manifest, digest) else { return [] }
       try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
       if !isArrived {
         try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
       }
     case .postpone(let until, let detail):
       guard state == .received else { return [] }
-      guard try mayPostpone(key, limit: quarantineBytes) else {
+      let held = try holding(of: row["sender"], .postponed)
+      let body: Data? = row["body"]
+      guard held.bytes + Int64(body?.count ?? 0) <= quota.postponedBytes else {
         try quarantine(
           key, from: state, document: document, outcome: OutcomeCode(.signedInFuture),
           detail: "\(detail); too much of this unit waits for the clock already",
-          limit: quarantineBytes, at: time)
+          quota: quota, at: time)
         return []
       }
       try run(
@@ -211,17 +269,13 @@ extension Database {
           body: row["body"], at: time)
       case .received, .verified, .incomplete, .discarded, nil: break
       }
-      try run(
-        "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
-        [time.microseconds, key])
-      try record(
-        "received", key, document: nil, from: state.rawValue, to: "accepted", at: time,
-        by: .daemon, cause: "duplicate of message \(original)")
+      try finish(
+        key, from: state, cause: "duplicate of message \(original)", evidence: nil, at: time)
     case .quarantine(let outcome, let detail, let refusal, let discard):
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail,
-        limit: quarantineBytes, at: time)
-      if let refusal { try refuseOnce(key, document: document, refusal, at: time) }
+        quota: quota, isAnswered: refusal != nil, at: time)
+      if let refusal { try refuse(key, document: document, refusal, at: time) }
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
       return try discard.map { digest in
@@ -245,9 +299,9 @@ extension Database {
       try run(
         "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
         [time.microseconds, key])
-      try record(
-        "received", key, document: about, from: state.rawValue, to: "accepted", at: time,
-        by: .daemon, cause: "status \(statement.code)", detail: judgement.evidence)
+      try recordReceived(
+        key, document: about, from: state, to: .accepted, at: time,
+        cause: "status \(statement.code)", detail: judgement.evidence)
       if inserted != nil, effect == nil, statement.code == .takeBack {
         try freeze(
           document: statement.documentID, of: try row.unit("sender"), because: "recalled", at: time)
@@ -285,16 +339,23 @@ extension Database {
       """, [key])
   }
 
-  /// Ends the judging of a message that is no document.
+  /// Ends the judging of a message that leaves nothing behind: a tally, its answer, another copy. Its
+  /// row goes, unless something refers to it; should it come again, it is judged again.
   private func finish(
     _ key: Int64, from state: IncomingState, cause: String, evidence: String?, at time: Timestamp
   ) throws {
     try run(
+      """
+      DELETE FROM received WHERE key = ?1 AND document IS NULL
+        AND NOT EXISTS (SELECT 1 FROM status WHERE received = ?1)
+        AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?1)
+      """, [key])
+    guard changesCount == 0 else { return }
+    try run(
       "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
       [time.microseconds, key])
-    try record(
-      "received", key, document: nil, from: state.rawValue, to: "accepted", at: time, by: .daemon,
-      cause: cause, detail: evidence)
+    try recordReceived(
+      key, document: nil, from: state, to: .accepted, at: time, cause: cause, detail: evidence)
   }
 
   /// True when these very bytes are in the log: only what can be shown later may have an effect.
@@ -329,7 +390,7 @@ extension Database {
       [statement.statusID.rawValue, document, statement.from.organId.rawValue]) != nil
   }
 
-  /// Removes the rows of a content that this sender brought, unless a document names it, and the
+  /// Removes the rows of a content that only this sender brought, unless a document names it, and the
   /// sender's transfer of it. What another unit brought is not the sender's to remove.
   private func removeUnused(_ digest: SHA256Digest, from sender: UnitID) throws
     -> DiscardedContent
@@ -338,57 +399,71 @@ extension Database {
       "DELETE FROM transfer WHERE sha256 = ? AND sender = ? RETURNING size",
       [digest.bytes, sender.rawValue])
     try run(
+      "DELETE FROM contentSource WHERE sha256 = ? AND sender = ? AND isNamed = 0",
+      [digest.bytes, sender.rawValue])
+    try run(
       """
-      DELETE FROM blob WHERE sha256 = ?1 AND sender = ?2
+      DELETE FROM blob WHERE sha256 = ?1 AND sender IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)
-      """, [digest.bytes, sender.rawValue])
+        AND NOT EXISTS (SELECT 1 FROM contentSource WHERE sha256 = ?1)
+      """, [digest.bytes])
     return DiscardedContent(digest: digest, sender: sender, spooled: transfer?["size"])
   }
 
-  /// False when what the message's sender has waiting here for the clock takes up its room.
-  private func mayPostpone(_ key: Int64, limit: Int64) throws -> Bool {
-    try one(
-      """
-      SELECT 1 FROM received WHERE key = ?1 AND size + (SELECT coalesce(sum(size), 0)
-        FROM received waiting WHERE waiting.state = 'received' AND waiting.notBefore IS NOT NULL
-          AND waiting.sender = received.sender AND waiting.key <> ?1) <= ?2
-      """, [key, limit]) != nil
+  /// False when so many documents of the sender wait for attachments that no other may. One that waits
+  /// already (`document`) goes on waiting.
+  private func mayWait(_ sender: String, _ quota: PeerQuota, in document: Int64?) throws -> Bool {
+    guard document == nil else { return true }
+    let held = try holding(of: sender, .waiting)
+    return held.items < quota.waitingItems && held.bytes < quota.waitingBytes
   }
 
+  /// Keeps a message that is not believed; beyond the sender's quota only its digest and the reason,
+  /// and beyond the number of messages only the count. `isAnswered`: a refusal will refer to it.
   private func quarantine(
     _ key: Int64, from state: IncomingState, document: Int64?, outcome: OutcomeCode,
-    detail: String, limit: Int64, at time: Timestamp
+    detail: String, quota: PeerQuota, isAnswered: Bool = false, at time: Timestamp
   ) throws {
-    // Điều 5: what declares secrecy is not kept, only that it came and why it went.
-    try run(
-      """
-      UPDATE received SET state = 'quarantined', outcome = ?1, detail = ?2,
-        body = CASE WHEN ?1 = 'DIEU5' OR ?5 < size + (SELECT coalesce(sum(size), 0)
-          FROM received kept WHERE kept.state = 'quarantined' AND kept.body IS NOT NULL
-            AND kept.sender = received.sender) THEN NULL ELSE body END, updatedAt = ?3
-      WHERE key = ?4
-      """, [outcome.rawValue, detail, time.microseconds, key, limit])
-    try record(
-      "received", key, document: document, from: state.rawValue, to: "quarantined", at: time,
-      by: .daemon, cause: outcome.rawValue, detail: detail)
-  }
-
-  /// Sends a refusal; when the same refusal was given before, that stored one goes out again.
-  private func refuseOnce(
-    _ key: Int64, document: Int64?, _ refusal: SignedStatus, at time: Timestamp
-  ) throws {
-    let before = try one(
-      "SELECT key FROM status WHERE received = ? AND code = '02' AND reasonCode IS ?",
-      [key, refusal.statement.reasonCode])
-    if let before {
+    let row = try one("SELECT sender, size FROM received WHERE key = ?", [key])
+    let sender: String = row?["sender"] ?? ""
+    let held = try holding(of: sender, .quarantined)
+    if held.items >= quota.quarantineItems, !isAnswered {
       try run(
         """
-        UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
-        WHERE status = ? AND state <> 'queued'
-        """, [time.microseconds, before["key"] as Int64])
-    } else {
+        DELETE FROM received WHERE key = ?1 AND document IS NULL
+          AND NOT EXISTS (SELECT 1 FROM status WHERE received = ?1)
+          AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?1)
+        """, [key])
+      if changesCount == 1 { return try countDropped(sender, outcome.rawValue, at: time) }
+    }
+    // Điều 5: what declares secrecy is not kept, only that it came and why it went.
+    let isKept =
+      outcome != .dieu5 && held.bytes + (row?["size"] ?? 0) <= quota.quarantineBytes
+    try run(
+      """
+      UPDATE received SET state = 'quarantined', outcome = ?, detail = ?,
+        body = CASE WHEN ? THEN body END, updatedAt = ? WHERE key = ?
+      """, [outcome.rawValue, detail, isKept, time.microseconds, key])
+    try recordReceived(
+      key, document: document, from: state, to: .quarantined, at: time,
+      cause: outcome.rawValue, detail: detail)
+  }
+
+  /// Queues a refusal: a new one, or the stored one again, an hour after it went out last.
+  private func refuse(
+    _ key: Int64, document: Int64?, _ refusal: Refusal, at time: Timestamp
+  ) throws {
+    switch refusal {
+    case .new(let status):
       try enqueueStatus(
-        refusal.statement, signed: refusal.signed, document: document, received: key, at: time)
+        status.statement, signed: status.signed, document: document, received: key, at: time)
+    case .again(let status):
+      try run(
+        """
+        UPDATE notice SET state = 'retrying', updatedAt = ?1,
+          nextAt = CASE WHEN updatedAt > ?1 THEN ?1 ELSE max(updatedAt + 3600000000, ?1) END
+        WHERE status = ?2 AND state NOT IN ('queued', 'retrying')
+        """, [time.microseconds, status])
     }
   }
 

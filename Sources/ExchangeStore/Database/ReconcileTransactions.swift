@@ -43,9 +43,35 @@ package struct TallyComparison: Sendable, Hashable {
   package var missing: [RecordID] = []
   /// Take-backs that are not here.
   package var missingTakeBacks: [RecordID] = []
-  /// Received messages whose stored statuses the sender lacks, also about documents of the last week
-  /// that the tally does not name: its database may be a backup that does not know them.
+  /// Stored statuses (keys) that the sender lacks, also about documents of the last week that the
+  /// tally does not name: its database may be a backup that does not know them.
   package var owed: [Int64] = []
+  /// More statuses are owed than one tally can ask for.
+  package var hasMore = false
+  /// Bytes that statuses may still take up: a tally asks for no more than a multiple of its own.
+  var budget: Int
+
+  init(size: Int) { budget = size * Self.answerFactor - Self.answerBytes }
+
+  /// All that a tally sets in motion has at most so many times its bytes.
+  static let answerFactor = 4
+  /// The answer itself without the ids that it lists: CMS with a certificate.
+  private static let answerBytes = 2_500
+
+  /// Notes statuses as owed, as far as the budget goes. `first` begins with that one and goes on from
+  /// the start: the sender may have those before it.
+  mutating func owe(_ statuses: [(key: Int64, bytes: Int)], first: Int) {
+    guard !statuses.isEmpty else { return }
+    let start = first % statuses.count
+    for status in statuses[start...] + statuses[..<start] {
+      guard status.bytes <= budget else {
+        hasMore = true
+        continue
+      }
+      budget -= status.bytes
+      owed.append(status.key)
+    }
+  }
 }
 
 extension Store {
@@ -111,6 +137,7 @@ extension Store {
                 AND state = 'delivered' AND updatedAt < ?2)
               AND NOT EXISTS (SELECT 1 FROM tally WHERE tally.unit = pair.unit
                 AND direction = 'sent' AND at BETWEEN ?2 AND ?3)))
+        UNION SELECT unit FROM tallyDue WHERE at <= ?3
         LIMIT 1000
         """, [before.microseconds, window.microseconds, now.microseconds]
       ).map { try $0.unit("unit") }
@@ -126,55 +153,34 @@ extension Store {
           tally.tally.id.rawValue, tally.tally.to.rawValue, tally.tally.entries.count,
           time.microseconds,
         ])
+      try database.run("DELETE FROM tallyDue WHERE unit = ?", [tally.tally.to.rawValue])
       try database.enqueueNotice(
         tally: database.lastInsertedRowID, .tally, id: tally.tally.id, about: nil,
         to: tally.tally.to, signed: tally.signed, at: time)
     }
   }
 
-  /// Compares a tally with what is here.
-  package func compare(_ tally: Tally, from sender: UnitID) throws -> TallyComparison {
+  /// Compares a tally of `size` bytes with what is here. The cost depends on what it lists.
+  package func compare(_ tally: Tally, of size: Int, from sender: UnitID) throws
+    -> TallyComparison
+  {
     try read { database in
-      var found = TallyComparison()
-      let damaged = try database.documentsWithoutContent(of: sender)
-      for entry in tally.entries {
-        let rows = try database.all(
-          "SELECT key, state FROM received WHERE sender = ? AND messageID = ?",
-          [sender.rawValue, entry.documentId.rawValue])
-        let states = try rows.map { try $0.incomingState("state") }
-        let keys: [Int64] = rows.map { $0["key"] }
-        let given = try keys.flatMap { key in
-          try database.all(
-            "SELECT at, id FROM status WHERE received = ? AND direction = 'sent'", [key])
-        }
-        // Times cross the wire in milliseconds.
-        let last = given.map { ($0["at"] as Int64 / 1000, $0["id"] as String) }.max { $0 < $1 }?.1
-        let isHere = states.contains { [.received, .verified, .accepted, .discarded].contains($0) }
-        if !isHere, given.isEmpty || entry.statuses > given.count {
-          // Not here, not whole, or refused without an answer that the sender could have. With more
-          // of our answers than we know the sender may hold a receipt that we forgot: this unit was
-          // restored from a backup, and refused a copy (altered, or the clock was wrong) afterwards.
-          found.missing.append(entry.documentId)
-        } else if damaged.contains(entry.documentId) {
-          // Its statuses come with the manifest, which is a duplicate. Sent now they would end the
-          // delivery before its content is here.
-          found.missing.append(entry.documentId)
-        } else if entry.awaiting == true || given.count > entry.statuses
-          || last != entry.lastStatus?.rawValue
-        {
-          found.owed += keys
-        }
+      var found = TallyComparison(size: size)
+      var seen: Set<RecordID> = []
+      for entry in tally.entries where seen.insert(entry.documentId).inserted {
+        try database.compare(entry, from: sender, &found)
         if let takeBack = entry.takeBack, try !database.hasCome(takeBack, from: sender) {
           found.missingTakeBacks.append(takeBack)
         }
       }
       if !tally.isPartial, tally.entries.count < TallyCodec.maximumEntries {
-        found.owed += try database.unnamedDocuments(in: tally, of: sender)
+        try database.oweUnnamedDocuments(tally, of: sender, &found)
       }
       // Also for a part, because a busy sender's tallies all are: what another part's answer has set in
       // motion already, its sender leaves alone.
-      let rest = damaged.subtracting(found.missing).sorted { $0.rawValue < $1.rawValue }
-      found.missing += rest.prefix(TallyCodec.maximumEntries - found.missing.count)
+      let room = TallyCodec.maximumEntries - found.missing.count
+      found.missing += try database.documentsWithoutContent(
+        of: sender, besides: Set(found.missing), limit: room)
       return found
     }
   }
@@ -268,38 +274,111 @@ extension Database {
       [sender.rawValue, statement.rawValue]) != nil
   }
 
-  /// Documents of `sender` that we believe and whose content is no longer here, nor on its way from
-  /// the spool.
-  fileprivate func documentsWithoutContent(of sender: UnitID) throws -> Set<RecordID> {
-    let rows = try all(
+  /// Compares one entry. What was refused of other copies under the same id is no status of the
+  /// document.
+  fileprivate func compare(
+    _ entry: Tally.Entry, from sender: UnitID, _ found: inout TallyComparison
+  ) throws {
+    let document = try one(
       """
-      SELECT DISTINCT document.id FROM document
-      JOIN received ON received.document = document.key AND received.state IN ('accepted', 'verified')
-      JOIN attachment a ON a.document = document.key
-      WHERE document.sender = ?1 AND document.direction = 'incoming' AND document.frozen IS NULL
-        AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
-        AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?1 AND t.sha256 = a.sha256
-          AND t.pieces * \(WireLimits.pieceBytes) >= t.size)
-      """, [sender.rawValue])
-    return Set(try rows.map { try $0.recordID("id") })
+      SELECT document.key AS document, received.key, received.state FROM document
+      JOIN received ON received.document = document.key
+      WHERE document.sender = ? AND document.id = ? AND direction = 'incoming'
+      """, [sender.rawValue, entry.documentId.rawValue])
+    // Copies that were refused: of many the latest will do.
+    let rows =
+      try document.map { [$0] }
+      ?? all(
+        "SELECT key, state FROM received WHERE sender = ? AND messageID = ? ORDER BY key DESC LIMIT 16",
+        [sender.rawValue, entry.documentId.rawValue])
+    let given = try rows.flatMap { row in
+      try all(
+        """
+        SELECT key, at, id, length(signed) AS bytes FROM status
+        WHERE received = ? AND direction = 'sent' ORDER BY key
+        """, [row["key"] as Int64])
+    }
+    // Times cross the wire in milliseconds.
+    let last = given.map { ($0["at"] as Int64 / 1000, $0["id"] as String) }.max { $0 < $1 }?.1
+    let isHere = try rows.contains {
+      [.received, .verified, .accepted, .discarded].contains(try $0.incomingState("state"))
+    }
+    if !isHere, given.isEmpty || entry.statuses > given.count {
+      // Not here, not whole, or refused without an answer that the sender could have. With more of our
+      // answers than we know the sender may hold a receipt that we forgot: this unit was restored from
+      // a backup, and refused a copy (altered, or the clock was wrong) afterwards.
+      found.missing.append(entry.documentId)
+    } else if let document, try lacksContent(document["document"], of: sender) {
+      // Its statuses come with the manifest, which is a duplicate. Sent now they would end the delivery
+      // before its content is here.
+      found.missing.append(entry.documentId)
+    } else if entry.awaiting == true || given.count > entry.statuses
+      || last != entry.lastStatus?.rawValue
+    {
+      found.owe(
+        given.map { (key: $0["key"], bytes: $0["bytes"]) },
+        first: entry.awaiting == true ? 0 : entry.statuses)
+    }
   }
 
-  /// Received messages of documents that a tally should name and does not.
-  fileprivate func unnamedDocuments(in tally: Tally, of sender: UnitID) throws -> [Int64] {
-    let named = Set(tally.entries.map(\.documentId))
-    return try all(
+  /// True when content of a document that we believe is no longer here, nor on its way from the spool.
+  private func lacksContent(_ document: Int64, of sender: UnitID) throws -> Bool {
+    try one(
       """
-      SELECT received.key, document.id FROM document
+      SELECT 1 FROM document
+      JOIN received ON received.document = document.key AND received.state IN ('accepted', 'verified')
+      JOIN attachment a ON a.document = document.key
+      WHERE document.key = ?1 AND document.frozen IS NULL
+        AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
+        AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?2 AND t.sha256 = a.sha256
+          AND t.pieces * \(WireLimits.pieceBytes) >= t.size)
+      """, [document, sender.rawValue]) != nil
+  }
+
+  /// Documents of `sender` that were whole here and whose content is lost, whatever the tally names.
+  fileprivate func documentsWithoutContent(
+    of sender: UnitID, besides named: Set<RecordID>, limit: Int
+  ) throws -> [RecordID] {
+    try all(
+      """
+      SELECT DISTINCT document.id FROM missingContent JOIN attachment a USING (sha256)
+      JOIN document ON document.key = a.document
       JOIN received ON received.document = document.key AND received.state = 'accepted'
-      WHERE document.sender = ? AND document.direction = 'incoming' AND document.frozen IS NULL
-        AND receivedAt BETWEEN ? AND ?
+      WHERE document.sender = ?1 AND document.direction = 'incoming' AND document.frozen IS NULL
+        AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?1 AND t.sha256 = a.sha256
+          AND t.pieces * \(WireLimits.pieceBytes) >= t.size)
+      ORDER BY document.id LIMIT ?2
+      """, [sender.rawValue, limit + named.count]
+    ).map { try $0.recordID("id") }.filter { !named.contains($0) }.prefix(limit).map { $0 }
+  }
+
+  /// Statuses of documents of the last week that a tally should name and does not.
+  fileprivate func oweUnnamedDocuments(
+    _ tally: Tally, of sender: UnitID, _ found: inout TallyComparison
+  ) throws {
+    let named = Set(tally.entries.map(\.documentId))
+    let rows = try all(
+      """
+      SELECT received.key, document.id FROM received JOIN document ON document.key = received.document
+      WHERE received.sender = ? AND received.state = 'accepted' AND document.frozen IS NULL
+        AND receivedAt BETWEEN ? AND ? ORDER BY receivedAt DESC LIMIT ?
       """,
       [
         sender.rawValue, tally.timestamp.advanced(by: .seconds(-7 * 86_400)).microseconds,
         // Younger ones may have overtaken it.
         tally.timestamp.advanced(by: .seconds(-3600)).microseconds,
-      ]
-    ).filter { try !named.contains($0.recordID("id")) }.map { $0["key"] }
+        // No more than the budget allows can be owed beside those that are named.
+        named.count + max(0, found.budget / 1_000) + 1,
+      ])
+    for row in rows where try !named.contains(row.recordID("id")) {
+      let given = try all(
+        """
+        SELECT key, length(signed) AS bytes FROM status
+        WHERE received = ? AND direction = 'sent' ORDER BY key
+        """, [row["key"] as Int64])
+      found.owe(given.map { (key: $0["key"], bytes: $0["bytes"]) }, first: 0)
+      guard !found.hasMore else { return }
+    }
   }
 
   func enqueueNotice(
@@ -321,7 +400,13 @@ extension Database {
   func answer(
     _ tally: Tally, owed: [Int64], with answer: SignedAnswer, at time: Timestamp
   ) throws {
-    for key in owed { try requeueStatuses(ofReceived: key, at: time) }
+    for key in owed {
+      try run(
+        """
+        UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
+        WHERE state <> 'queued' AND status = ?
+        """, [time.microseconds, key])
+    }
     try run(
       """
       INSERT INTO tally (direction, id, unit, entries, missing, at, answeredAt)
@@ -335,6 +420,7 @@ extension Database {
       try enqueueNotice(
         tally: lastInsertedRowID, .tallyAnswer, id: answer.answer.id, about: tally.id,
         to: answer.answer.to, signed: answer.signed, at: time)
+      try forgetTallies(beyond: Self.keptTallies, of: tally.from.organId)
     } else {
       try run(
         """
@@ -342,6 +428,21 @@ extension Database {
           AND tally = (SELECT key FROM tally WHERE direction = 'received' AND unit = ? AND id = ?)
         """, [time.microseconds, tally.from.organId.rawValue, tally.id.rawValue])
     }
+  }
+
+  /// When a unit that owes more statuses is asked for the rest.
+  private static let nextTallyAfter = Duration.seconds(120)
+  /// Tallies of one unit that are kept with their answers. An older one that comes again is answered
+  /// anew.
+  private static let keptTallies = 100
+
+  private func forgetTallies(beyond count: Int, of unit: UnitID) throws {
+    let old = """
+      SELECT key FROM tally WHERE direction = 'received' AND unit = ?1 ORDER BY key DESC LIMIT -1 OFFSET ?2
+      """
+    let arguments: StatementArguments = [unit.rawValue, count]
+    try run("DELETE FROM notice WHERE tally IN (\(old))", arguments)
+    try run("DELETE FROM tally WHERE key IN (\(old))", arguments)
   }
 
   /// Takes in an answer to a tally of ours: what the other unit lacks goes out again by itself. Not
@@ -396,6 +497,11 @@ extension Database {
           AND status = (SELECT key FROM status WHERE fromUnit = ? AND id = ?
             AND direction = 'sent' AND code = '13' AND toUnit = ?)
         """, [time.microseconds, answer.to.rawValue, id.rawValue, sender.rawValue])
+    }
+    if answer.hasMore {
+      try run(
+        "INSERT INTO tallyDue (unit, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [sender.rawValue, time.advanced(by: Self.nextTallyAfter).microseconds])
     }
     try run(
       "UPDATE tally SET answeredAt = ?, missing = ? WHERE key = ?",

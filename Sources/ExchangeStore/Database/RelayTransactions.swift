@@ -88,31 +88,41 @@ extension Store {
     }
   }
 
-  /// Due notices, in the order in which they were queued last.
-  package func dueNotices(limit: Int, excluding busy: Set<Int64>, now: Timestamp)
-    throws
-    -> [NoticeWork]
+  /// Due notices: the units that come after `last` by identifier take turns, the oldest notice of each,
+  /// then a second of each, and so on: what one unit asks for again is in nobody's way. Those of one
+  /// unit come in the order in which they were queued last.
+  package func dueNotices(
+    limit: Int, after last: String, excluding busy: Set<Int64>, now: Timestamp
+  )
+    throws -> [NoticeWork]
   {
     try read { database in
-      let rows = try database.all(
+      let keys = "[" + busy.map(String.init).joined(separator: ",") + "]"
+      let next = "SELECT min(toUnit) FROM notice WHERE state = 'queued' AND toUnit >"
+      let units = try database.all(
         """
-        SELECT n.key, n.type, n.messageID, n.correlationID, n.toUnit, n.lane, n.failures,
-          n.failingFor, n.failedAt, coalesce(n.signed, status.signed) AS signed
-        FROM notice n LEFT JOIN status ON status.key = n.status
-        WHERE n.key IN (SELECT key FROM notice WHERE state = 'queued'
-            ORDER BY updatedAt, key LIMIT ?1)
-          OR n.key IN (SELECT key FROM notice WHERE state = 'retrying' AND nextAt <= ?2
-            ORDER BY nextAt LIMIT ?1)
-        ORDER BY n.updatedAt, n.key
-        """, [limit + busy.count, now.microseconds])
-      return try rows.filter { !busy.contains($0["key"]) }.prefix(limit).map { row in
-        NoticeWork(
-          key: row["key"],
-          envelope: Envelope(
-            type: row["type"], messageID: row["messageID"], correlationID: row["correlationID"]),
-          to: try row.unit("toUnit"), lane: try row.lane("lane"), trouble: row.trouble,
-          signed: row["signed"])
+        WITH RECURSIVE turn (unit) AS (
+          \(next) ?1 UNION ALL SELECT (\(next) turn.unit) FROM turn WHERE turn.unit IS NOT NULL
+          LIMIT ?2)
+        SELECT unit FROM turn WHERE unit IS NOT NULL
+        """, [last, limit])
+      var due: [(turn: Int, place: Int, key: Int64)] = []
+      for (place, row) in units.enumerated() {
+        let queued = try database.all(
+          """
+          SELECT key FROM notice WHERE state = 'queued' AND toUnit = ?
+            AND key NOT IN (SELECT value FROM json_each(?)) ORDER BY updatedAt, key LIMIT ?
+          """, [row["unit"] as String, keys, limit])
+        due += queued.enumerated().map { ($0.offset, place, $0.element["key"]) }
       }
+      let retrying = try database.all(
+        """
+        SELECT key FROM notice WHERE state = 'retrying' AND nextAt <= ?
+          AND key NOT IN (SELECT value FROM json_each(?)) ORDER BY nextAt LIMIT ?
+        """, [now.microseconds, keys, limit])
+      due += retrying.enumerated().map { ($0.offset, units.count, $0.element["key"]) }
+      due.sort { ($0.turn, $0.place) < ($1.turn, $1.place) }
+      return try due.prefix(limit).compactMap { try database.notice($0.key) }
     }
   }
 
@@ -202,6 +212,23 @@ extension Store {
 }
 
 extension Database {
+  fileprivate func notice(_ key: Int64) throws -> NoticeWork? {
+    try one(
+      """
+      SELECT n.key, n.type, n.messageID, n.correlationID, n.toUnit, n.lane, n.failures,
+        n.failingFor, n.failedAt, coalesce(n.signed, status.signed) AS signed
+      FROM notice n LEFT JOIN status ON status.key = n.status WHERE n.key = ?
+      """, [key]
+    ).map { row in
+      NoticeWork(
+        key: row["key"],
+        envelope: Envelope(
+          type: row["type"], messageID: row["messageID"], correlationID: row["correlationID"]),
+        to: try row.unit("toUnit"), lane: try row.lane("lane"), trouble: row.trouble,
+        signed: row["signed"])
+    }
+  }
+
   fileprivate func settleDelivery(_ key: Int64, _ result: RelayResult, at time: Timestamp) throws {
     guard
       let row = try one("SELECT state, document FROM delivery WHERE key = ?", [key])

@@ -86,6 +86,23 @@ extension Database {
       [at.microseconds, subject, key, document, from, to, actor.name, cause, detail])
   }
 
+  /// As `record`, for a received message. Its arrival is written with the first change of its state:
+  /// what is dropped leaves no history.
+  func recordReceived(
+    _ key: Int64, document: Int64?, from: IncomingState, to: IncomingState, at time: Timestamp,
+    cause: String, detail: String? = nil
+  ) throws {
+    try run(
+      """
+      INSERT INTO history (at, subject, subjectKey, toState, actor, cause)
+      SELECT receivedAt, 'received', key, 'received', ?, 'arrived' FROM received WHERE key = ?2
+        AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?2)
+      """, [Actor.daemon.name, key])
+    try record(
+      "received", key, document: document, from: from.rawValue, to: to.rawValue, at: time,
+      by: .daemon, cause: cause, detail: detail)
+  }
+
   /// `sender` is the unit whose pieces brought it, nil for content of this unit.
   func insert(_ content: StoredContent, from sender: UnitID?, at time: Timestamp) throws {
     let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
@@ -103,6 +120,46 @@ extension Database {
       try run("DELETE FROM spoiled WHERE sha256 = ?", [content.sha256.bytes])
       try note(content.sha256, cause: "content whole again", detail: nil, at: time, by: .daemon)
     }
+    if let sender { try insertSource(sender, content.sha256, size: content.size, at: time) }
+  }
+
+  /// Records that `sender` has shown that it has a content which is here.
+  func insertSource(_ sender: UnitID, _ digest: SHA256Digest, size: Int64, at time: Timestamp)
+    throws
+  {
+    try run(
+      """
+      INSERT INTO contentSource (sender, sha256, size, isNamed, createdAt)
+      VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM attachment a
+        JOIN document ON document.key = a.document WHERE a.sha256 = ?2 AND document.sender = ?1), ?4)
+      ON CONFLICT DO NOTHING
+      """, [sender.rawValue, digest.bytes, size, time.microseconds])
+    // Nobody's pieces are removed as too old while another's are young.
+    try run(
+      "UPDATE blob SET createdAt = max(createdAt, ?) WHERE sha256 = ? AND isUnnamed = 1",
+      [time.microseconds, digest.bytes])
+    try run(
+      "DELETE FROM spoiled WHERE sender = ? AND sha256 = ?", [sender.rawValue, digest.bytes])
+  }
+
+  /// True when the content is here and `sender` brought it, now or earlier.
+  func hasContent(_ digest: SHA256Digest, from sender: UnitID) throws -> Bool {
+    try one(
+      """
+      SELECT 1 FROM contentSource JOIN blob USING (sha256)
+      WHERE contentSource.sender = ? AND sha256 = ?
+      """, [sender.rawValue, digest.bytes]) != nil
+  }
+
+  /// True when the sender declared secrecy for a document with this content (Điều 5), and no document
+  /// of it without that mark names it.
+  func isSecret(_ digest: SHA256Digest, from sender: UnitID) throws -> Bool {
+    try one(
+      """
+      SELECT 1 FROM secretContent WHERE sender = ?1 AND sha256 = ?2
+        AND NOT EXISTS (SELECT 1 FROM attachment a JOIN document ON document.key = a.document
+          WHERE a.sha256 = ?2 AND document.sender = ?1)
+      """, [sender.rawValue, digest.bytes]) != nil
   }
 
   func hasTransfer(_ digest: SHA256Digest, from sender: UnitID, size: Int64) throws -> Bool {

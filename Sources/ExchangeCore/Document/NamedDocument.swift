@@ -1,0 +1,11 @@
+package import Foundation
+
+extension ManifestCodec {
+  /// The id that a text names as its document, however many other rules it breaks; nil when the text
+  /// has no single reading. Whoever names a document can be answered about it.
+  package static func namedDocument(_ bytes: Data) -> RecordID? {
+    struct Named: Decodable { var documentId: RecordID }
+    guard (try? JSONShape.check(bytes)) != nil else { return nil }
+    return (try? WireJSON.decode(Named.self, from: bytes))?.documentId
+  }
+}

@@ -1,0 +1,25 @@
+/// Shares the judge's time among senders: the next turn belongs to the one that had the least of it. A
+/// sender with costly messages gets fewer turns, one with many gets no more time than another.
+struct FairTurns {
+  /// Time that each waiting sender had, beside the least of all.
+  private var spent: [String: Duration] = [:]
+
+  /// Begins with the senders that wait now. One that did not wait before begins level with the one
+  /// that had the least: nobody saves time up, and nobody is punished for the past.
+  mutating func begin(waiting senders: some Sequence<String>) {
+    let senders = Set(senders)
+    spent = spent.filter { senders.contains($0.key) }
+    let least = spent.values.min() ?? .zero
+    for (sender, time) in spent { spent[sender] = time - least }
+    for sender in senders where spent[sender] == nil { spent[sender] = .zero }
+  }
+
+  /// Of `senders` the one whose turn it is; nil when there is none.
+  func next(of senders: some Sequence<String>) -> String? {
+    senders.min { (spent[$0] ?? .zero, $0) < (spent[$1] ?? .zero, $1) }
+  }
+
+  mutating func charge(_ sender: String, _ time: Duration) {
+    spent[sender, default: .zero] += time
+  }
+}
