@@ -19,7 +19,8 @@ struct FairTurns {
     senders.min { (spent[$0] ?? .zero, $0) < (spent[$1] ?? .zero, $1) }
   }
 
+  /// Charges the time that judging a message took; its rows cost something too.
   mutating func charge(_ sender: String, _ time: Duration) {
-    spent[sender, default: .zero] += time
+    spent[sender, default: .zero] += max(time, .milliseconds(1))
   }
 }
