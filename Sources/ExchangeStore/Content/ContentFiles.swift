@@ -87,12 +87,6 @@ package struct ContentFiles: Sendable {
     }
   }
 
-  private func freeSpace() throws(StoreError) -> Int64 {
-    var status = statvfs()
-    guard statvfs(root, &status) == 0 else { throw StoreError.system("statvfs", root) }
-    return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
-  }
-
   // MARK: Guarding
 
   /// Runs `body`, which takes content in and commits its rows, while nobody removes content: a file
