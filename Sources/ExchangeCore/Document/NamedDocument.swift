@@ -5,7 +5,11 @@ extension ManifestCodec {
   /// has no single reading. Whoever names a document can be answered about it.
   package static func namedDocument(_ bytes: Data) -> RecordID? {
     struct Named: Decodable { var documentId: RecordID }
-    guard (try? JSONShape.check(bytes)) != nil else { return nil }
-    return (try? WireJSON.decode(Named.self, from: bytes))?.documentId
+    do {
+      _ = try JSONShape.check(bytes)
+      return try WireJSON.decode(Named.self, from: bytes).documentId
+    } catch {
+      return nil
+    }
   }
 }
