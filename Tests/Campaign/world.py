@@ -94,8 +94,8 @@ class World:
         return int(self.looker.queue_declare(queue, passive=True).method.message_count)
 
     def marks(self) -> Marks:
-        process = self.victim.process
-        assert process
+        assert self.victim.life
+        process = self.victim.life.process
         used = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         pages, free, size = (self.victim.rows(f"PRAGMA {name}")[0][0]
                              for name in ("page_count", "freelist_count", "page_size"))
