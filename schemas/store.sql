@@ -135,7 +135,7 @@ CREATE TABLE received (
   WHEN state = 'received' THEN 'postponed'
   WHEN state IN ('verified', 'incomplete') THEN 'waiting'
   WHEN state = 'quarantined' THEN 'quarantined' END) VIRTUAL, heldBytes INTEGER GENERATED ALWAYS AS (1024 + CASE
-  WHEN body IS NOT NULL OR state IN ('verified', 'incomplete') THEN size ELSE 0 END) VIRTUAL,
+  WHEN body IS NOT NULL OR state IN ('verified', 'incomplete') THEN size ELSE 0 END) VIRTUAL, correlationID TEXT,
   UNIQUE (sender, messageID, bodySha256),
   CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
   CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
@@ -196,7 +196,7 @@ CREATE TABLE status (
   arrivalNumber TEXT,
   staff TEXT,
   signed BLOB NOT NULL,
-  recordedAt INTEGER NOT NULL,
+  recordedAt INTEGER NOT NULL, signer TEXT CHECK (length(signer) = 64), replaces INTEGER REFERENCES status (key),
   UNIQUE (fromUnit, id)
 ) STRICT;
 
@@ -260,7 +260,7 @@ CREATE TABLE history (
   actor TEXT NOT NULL,
   cause TEXT NOT NULL,
   detail TEXT
-) STRICT;
+, act INTEGER REFERENCES act (key)) STRICT;
 
 CREATE INDEX history_document ON history (document, key);
 
@@ -295,7 +295,7 @@ CREATE TABLE resendJob (
   leftAlone INTEGER NOT NULL DEFAULT 0,
   createdAt INTEGER NOT NULL,
   finishedAt INTEGER
-) STRICT;
+, act INTEGER REFERENCES act (key)) STRICT;
 
 CREATE TABLE resendItem (
   job INTEGER NOT NULL REFERENCES resendJob (key),
@@ -314,6 +314,42 @@ CREATE INDEX tally_at ON tally (unit, direction, at);
 CREATE INDEX notice_suspended ON notice (updatedAt) WHERE state = 'suspended';
 
 CREATE INDEX blob_unnamed ON blob (sender, isUnnamed, createdAt, size) WHERE isUnnamed = 1;
+
+CREATE TABLE act (
+  key INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  verb TEXT NOT NULL CHECK (verb <> ''),
+  capacity TEXT NOT NULL CHECK (capacity IN ('unit', 'own', 'operator')),
+  account TEXT,
+  osUser TEXT,
+  -- Who called sudo, as sudo says it.
+  sudoUser TEXT,
+  onBehalfOf TEXT,
+  delegation TEXT,
+  -- cli, or the address of a browser.
+  place TEXT NOT NULL,
+  -- What it is about: document, deliveries, message, unit, content.
+  kind TEXT NOT NULL CHECK (kind <> ''),
+  subjectKey INTEGER,
+  subjectID TEXT,
+  document INTEGER REFERENCES document (key),
+  CHECK ((capacity = 'operator') = (account IS NULL)),
+  CHECK (account IS NOT NULL OR osUser IS NOT NULL),
+  CHECK (delegation IS NULL OR onBehalfOf IS NOT NULL)
+) STRICT;
+
+CREATE INDEX act_document ON act (document, key) WHERE document IS NOT NULL;
+
+CREATE TRIGGER act_kept BEFORE UPDATE ON act
+BEGIN SELECT RAISE(ABORT, 'an act is never changed'); END;
+
+CREATE TRIGGER act_stays BEFORE DELETE ON act
+BEGIN SELECT RAISE(ABORT, 'an act is never deleted'); END;
+
+CREATE TABLE actText (
+  act INTEGER NOT NULL PRIMARY KEY REFERENCES act (key),
+  reason TEXT NOT NULL
+) STRICT;
 
 CREATE INDEX received_unjudged ON received (lane, sender, key)
   WHERE state = 'received' AND notBefore IS NULL;
@@ -436,3 +472,20 @@ CREATE TABLE tallyDue (
   unit TEXT NOT NULL PRIMARY KEY,
   at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX status_replaces ON status (replaces) WHERE replaces IS NOT NULL;
+
+CREATE TABLE restatement (
+  status INTEGER NOT NULL PRIMARY KEY REFERENCES status (key),
+  askedAt INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE claim (
+  received INTEGER NOT NULL PRIMARY KEY REFERENCES received (key) ON DELETE CASCADE,
+  document INTEGER NOT NULL REFERENCES document (key),
+  unit TEXT NOT NULL,
+  code TEXT,
+  at INTEGER
+) STRICT;
+
+CREATE INDEX claim_document ON claim (document, unit, received);

@@ -8,9 +8,13 @@ package import Foundation
 package final class CMSSigner: DocumentSigner {
   /// The key and certificate that sign.
   package let key: SigningKey
+  package let identity: String?
 
   /// Shares `key`, which was checked when it was loaded.
-  package init(key: SigningKey) { self.key = key }
+  package init(key: SigningKey) {
+    self.key = key
+    identity = Self.identity([key.signer] + key.chain)
+  }
 
   package var certificate: SignerCertificate? {
     let ends = ([key.certificate] + key.intermediates).map(\.notAfter)
@@ -41,6 +45,17 @@ package final class CMSSigner: DocumentSigner {
         .signedTooLarge, "\(message.count) bytes, at most \(WireLimits.bodyBytes) are allowed")
     }
     return message
+  }
+
+  package func identity(of message: Data) -> String? {
+    defer { OpenSSLErrors.clear() }
+    guard let certificates = try? SignedMessage.open(message).certificates() else { return nil }
+    return Self.identity(certificates)
+  }
+
+  private static func identity(_ certificates: [Certificate]) -> String {
+    let digests = Set(certificates.map(\.digest)).map(\.hex).sorted().joined()
+    return OpenSSLHashing().sha256(Data(digests.utf8)).hex
   }
 
   private func makeMessage(_ content: Data, at time: Timestamp) -> Data? {

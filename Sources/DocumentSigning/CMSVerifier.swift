@@ -131,6 +131,16 @@ package final class CMSVerifier: SignatureVerifier {
     return identities
   }
 
+  /// The rules of `CheckedMessage` and `TrustStore`: counted up when they believe more than before.
+  private static let rules = 2
+
+  package var basis: String {
+    let trust = trust()
+    let lists = trust.revocationLists.map { "\($0.issuer) \($0.thisUpdate?.iso8601 ?? "")" }
+    let anchors = trust.anchorCertificates.map(\.digest.hex)
+    return (["\(Self.rules)"] + anchors.sorted() + lists.sorted()).joined(separator: "\n")
+  }
+
   /// The claimed unit's signer first. Throws `notThisUnit` or `unknownSigner` when it has none.
   private func order(_ signers: [CheckedSigner], claimed: UnitID) throws(Finding)
     -> [CheckedSigner]

@@ -30,6 +30,8 @@ package final class BelievedSigner: DocumentSigner {
   }
 
   package var certificate: SignerCertificate? { signer.certificate }
+  package var identity: String? { signer.identity }
+  package func identity(of message: Data) -> String? { signer.identity(of: message) }
 
   package func sign(_ content: Data, at time: Timestamp) throws -> Data {
     let listed = directory.current.unit(unit)?.certificates ?? []

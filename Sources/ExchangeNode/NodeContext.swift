@@ -43,12 +43,21 @@ package struct NodeContext: Sendable {
     reasonCode: OutcomeCode? = nil, note: String? = nil, after previous: Timestamp? = nil
   ) throws -> SignedStatus {
     let now = clock.now
+    // What was dated more than a day ahead nobody has believed.
+    let previous = previous.flatMap {
+      $0 <= now.advanced(by: StatementTimes.patience) ? $0 : nil
+    }
     let time = previous.map { max(now, $0.advanced(by: .milliseconds(1))) } ?? now
     let statement = StatusStatement(
       statusID: RecordID(at: now), documentID: documentID, manifestDigest: manifestDigest,
       from: unit, to: to, code: code, timestamp: time, reasonCode: reasonCode?.rawValue,
       note: note.map { TextRules.fitting($0, maximum: 500) })
-    return SignedStatus(
-      statement: statement, signed: try signer.sign(StatusCodec.encode(statement), at: now))
+    return try sign(statement, at: now)
+  }
+
+  func sign(_ statement: StatusStatement, at time: Timestamp) throws -> SignedStatus {
+    SignedStatus(
+      statement: statement, signed: try signer.sign(StatusCodec.encode(statement), at: time),
+      signer: signer.identity)
   }
 }

@@ -102,10 +102,17 @@ struct Assembly {
     }
   }
 
-  /// The person at the keyboard, as the operating system knows them.
+  /// The person at the keyboard, as the operating system knows them. Under sudo also who called it,
+  /// which is what the environment says.
   static var actor: Actor {
     let name = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid \(getuid())"
-    return Actor(name)
+    let caller = ProcessInfo.processInfo.environment["SUDO_USER"].flatMap { text in
+      let isName =
+        (1...64).contains(text.utf8.count)
+        && text.allSatisfy { $0.isLetter || $0.isNumber || "._-@$\\".contains($0) }
+      return isName && text != name ? text : nil
+    }
+    return .operator(Actor.OSUser(name: name, sudoUser: caller))
   }
 
   func brokerSettings() throws -> BrokerSettings {

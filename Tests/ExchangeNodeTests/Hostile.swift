@@ -61,12 +61,12 @@ struct Hostile {
   /// A signed status about `document`.
   func status(
     _ code: String, about document: RecordID, digest: SHA256Digest, id: RecordID? = nil,
-    reason: String? = nil
+    reason: String? = nil, at time: Timestamp? = nil
   ) throws -> (id: RecordID, body: Data) {
     guard let code = StatusCode(code) else { fatalError("a test gives an impossible status code") }
     let statement = StatusStatement(
       statusID: id ?? RecordID(at: clock.now), documentID: document, manifestDigest: digest,
-      from: from, to: to.organId, code: code, timestamp: clock.now, reasonCode: reason)
+      from: from, to: to.organId, code: code, timestamp: time ?? clock.now, reasonCode: reason)
     return (statement.statusID, try sign(StatusCodec.encode(statement)))
   }
 

@@ -4,6 +4,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import GRDB
 import Testing
 
 /// What statuses of other units do to our deliveries, and what they cannot do.
@@ -32,12 +33,12 @@ import Testing
   }
 
   /// A status of beta about the document, signed now; the clock moves on after it.
-  private func status(_ code: String, reason: String? = nil, digest: SHA256Digest? = nil) throws
-    -> InboundMessage
-  {
+  private func status(
+    _ code: String, reason: String? = nil, digest: SHA256Digest? = nil, at time: Timestamp? = nil
+  ) throws -> InboundMessage {
     node.clock.advance(by: .seconds(1))
     let status = try beta.status(
-      code, about: document, digest: digest ?? self.digest, reason: reason)
+      code, about: document, digest: digest ?? self.digest, reason: reason, at: time)
     return beta.message(.status, id: status.id.rawValue, body: status.body)
   }
 
@@ -79,7 +80,7 @@ import Testing
     #expect(try state == .delivered)
   }
 
-  @Test(arguments: ["00", "07", "13", "15", "16", "99"])
+  @Test(arguments: ["00", "07", "99"])
   func otherCodesAreKeptAndChangeNothing(_ code: String) throws {
     try take(try status(code))
     #expect(try state == .published)
@@ -183,6 +184,130 @@ import Testing
     node.clock.advance(by: .seconds(-500))
     try take(try status("01"))
     #expect(try state == .delivered)
+  }
+
+  /// Statements of one unit about one document, with what they come to: seconds after the issue.
+  private static let sets:
+    [(said: [(code: String, reason: String?, second: Int)], OutgoingState, String)] = [
+      ([("01", nil, 1), ("06", nil, 9), ("03", nil, 3)], .delivered, "06"),
+      ([("01", nil, 1), ("02", "REFUSED-BY-PERSON", 5), ("03", nil, 3)], .refused, "02"),
+      (
+        [("01", nil, 1), ("02", "REFUSED-BY-PERSON", 5), ("06", nil, -860_000_000)], .refused, "02"
+      ),
+      ([("01", nil, 1), ("02", "REFUSED-BY-PERSON", 5), ("06", nil, 6)], .delivered, "06"),
+      ([("01", nil, 1), ("02", "TOO-LARGE", 5)], .delivered, "01"),
+      ([("01", nil, 1), ("02", "MỚI", 5), ("07", nil, 7)], .delivered, "07"),
+      // Without a reason it is nobody's: no proof of arrival is outweighed.
+      ([("01", nil, 1), ("02", nil, 5), ("04", nil, 4)], .delivered, "04"),
+      ([("02", nil, 5), ("02", "REFUSED-BY-PERSON", 3)], .refused, "02"),
+      ([("05", nil, 2), ("06", nil, 2), ("04", nil, 2)], .delivered, "06"),
+      ([("01", nil, 2), ("02", "REFUSED-BY-PERSON", 2)], .refused, "02"),
+    ]
+
+  /// Whatever comes when: state and status go by what was said last, and never contradict each other.
+  @Test(arguments: sets.indices) func theOrderOfArrivalNeverMatters(_ index: Int) throws {
+    let (said, expected, code) = Self.sets[index]
+    let start = node.clock.now
+    var messages = try said.map { statement in
+      try status(
+        statement.code, reason: statement.reason,
+        at: start.advanced(by: .seconds(statement.second)))
+    }
+    for turn in 0..<(said.count == 2 ? 2 : 6) {
+      let other = try TestNode(Province.alpha, clock: node.clock, folder: copy())
+      for message in messages {
+        try other.intake.store([message])
+        try other.settle()
+      }
+      let delivery = try #require(try other.deliveries().first)
+      #expect(delivery.state == expected, "turn \(turn)")
+      #expect(delivery.status == code, "turn \(turn)")
+      let shown = try other.store.statuses(
+        document: try other.store.find(document.rawValue).summary.key)
+      #expect(shown.map(\.at) == shown.map(\.at).sorted())
+      // The next permutation of three, by turns of rotating and swapping.
+      messages.swapAt(turn % 2, turn % 2 + (said.count == 2 ? (turn % 2 == 0 ? 1 : -1) : 1))
+    }
+  }
+
+  /// The node's folder as it is now, for another node.
+  private func copy() throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    try DatabaseQueue(path: node.folder.path(Store.fileName)).inDatabase {
+      try $0.execute(sql: "VACUUM INTO '\(folder.path(Store.fileName))'")
+    }
+    return folder
+  }
+
+  /// A refusal without a reason refuses what has not arrived, and says that nobody gave a reason.
+  @Test func aRefusalWithoutAReasonIsNobodys() throws {
+    try take(try status("02"))
+    #expect(try state == .refused)
+    #expect(try node.deliveries().first?.lastError == "REFUSED-WITHOUT-REASON")
+  }
+
+  /// Dated ahead of the arrival, it would outweigh whatever the unit says later.
+  @Test(arguments: ["06", "02", "07"], [86_401, 251_000_000_000])
+  func aStatusOfTheFutureIsNotBelieved(_ code: String, _ seconds: Int) throws {
+    let time = node.clock.now.advanced(by: .seconds(seconds + 1))
+    try take(
+      try status(code, reason: code == "02" ? "REFUSED-BY-PERSON" : nil, at: time))
+    #expect(try node.verdicts() == ["quarantined STATUS-TIME-IN-FUTURE"])
+    #expect(try state == .published)
+    try take(try status("01"))
+    #expect(try state == .delivered)
+    #expect(try node.deliveries().first?.status == "01")
+  }
+
+  @Test func aStatusOfTomorrowWaitsUntilThen() throws {
+    try take(try status("06", at: node.clock.now.advanced(by: .seconds(3600))))
+    #expect(try node.verdicts() == ["received"])
+    node.clock.advance(by: .seconds(2999))
+    try node.settle()
+    #expect(try node.verdicts() == ["accepted"])
+    #expect(try node.deliveries().first?.status == "06")
+    // Ten minutes are a clock's right.
+    node.clock.advance(by: .seconds(100))
+    try take(try status("05", at: node.clock.now.advanced(by: .seconds(590))))
+    #expect(try node.deliveries().first?.status == "05")
+  }
+
+  /// Of a document's own sender only 13 is believed about it, of its recipients anything but 13.
+  @Test func onlyWhoGotItReportsAboutADocument() throws {
+    try node.intake.store(beta.pieces() + [beta.message(body: beta.document())])
+    try node.settle()
+    let known = try #require(
+      try node.store.incomingDocument(from: Province.beta.organId, id: beta.documentID))
+    for code in ["01", "02", "03", "04", "05", "06", "07", "15", "16", "99"] {
+      node.clock.advance(by: .seconds(1))
+      let status = try beta.status(code, about: beta.documentID, digest: known.manifestDigest)
+      try node.intake.store([beta.message(.status, id: status.id.rawValue, body: status.body)])
+      try node.settle()
+    }
+    try node.intake.store([try status("13")])
+    try node.settle()
+    #expect(
+      try node.verdicts() == ["accepted"]
+        + Array(repeating: "quarantined STATUS-UNMATCHED", count: 11))
+    #expect(try node.store.statuses(document: known.key).map(\.code) == ["01"])
+    #expect(try node.texts("SELECT coalesce(frozen, '-') FROM document") == ["-", "-"])
+    // What came is shown at the document it is about, as not believed.
+    #expect(try node.store.unbelieved(document: known.key).count == 10)
+    let own = try node.store.find(document.rawValue, preferring: "outgoing").summary
+    #expect(try node.store.unbelieved(document: own.key).map(\.code) == ["13"])
+  }
+
+  /// 15 and 16 answer a take-back, or a replacement; without either there is nothing to answer.
+  @Test(arguments: ["15", "16"]) func anAnswerNeedsAQuestion(_ code: String) throws {
+    try take(try status(code))
+    #expect(try node.verdicts() == ["quarantined STATUS-UNMATCHED"])
+    #expect(try node.deliveries().first?.unbelieved?.code == code)
+    _ = try node.office.recall(document.rawValue, reason: "sai số liệu")
+    let answer = try status(code)
+    try node.intake.store([answer])
+    try node.settle()
+    #expect(try node.verdicts().last == "accepted")
+    #expect(try node.deliveries().first?.status == code)
   }
 
   /// Without a stored statement nothing moves.

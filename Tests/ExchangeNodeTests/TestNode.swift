@@ -24,7 +24,7 @@ final class TestNode: Sendable {
   init(
     _ organ: Organ, clock: ManualClock = ManualClock(), limits: IntakeLimits = IntakeLimits(),
     policy: RetryPolicy = RetryPolicy(), directory: Directory? = nil,
-    folder: TemporaryFolder? = nil, signing: Signing? = nil
+    folder: TemporaryFolder? = nil, signing: Signing? = nil, log: Logger = .silent
   ) throws {
     let province = try Province.shared.get()
     let directory = directory ?? province.directory
@@ -38,12 +38,14 @@ final class TestNode: Sendable {
       signer: try signing?.signer ?? province.signer(organ),
       verifier: signing?.verifier ?? province.verifier, hashing: OpenSSLHashing(),
       directory: signing?.directory ?? FixedDirectory(directory), clock: clock)
-    let log = Logger.silent
+    let quarantineLog = QuarantineLog(log: log, clock: clock)
     relay = Relay(store: context.store, clock: clock, policy: policy, log: log)
-    judge = Judge(context: context, limits: limits, log: log)
+    judge = Judge(context: context, limits: limits, log: log, quarantineLog: quarantineLog)
+    try judge.announce()
     intake = Intake(
       store: context.store, hashing: OpenSSLHashing(), clock: clock, limits: limits,
-      isKnown: { [context] in context.directory.current.unit($0) != nil }, events: Quiet())
+      isKnown: { [context] in context.directory.current.unit($0) != nil }, events: Quiet(),
+      quarantineLog: quarantineLog)
     office = Office(context: context, actor: Actor("văn thư"), limits: limits)
   }
 

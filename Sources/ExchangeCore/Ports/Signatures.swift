@@ -12,11 +12,20 @@ package protocol DocumentSigner: Sendable {
   /// Throws a `ReportableError` when other units would not believe what is signed at `time`. To be
   /// asked before anything else of an act is done.
   func requireBelieved(at time: Timestamp) throws
+
+  /// Which certificates go along with every signature: SHA-256 in hexadecimal over the signer's and
+  /// its intermediates, in no order. Nil when the signer does not know.
+  var identity: String? { get }
+
+  /// The same of a message that was signed before, whoever signed it; nil when it cannot be read.
+  func identity(of message: Data) -> String?
 }
 
 extension DocumentSigner {
   package var certificate: SignerCertificate? { nil }
   package func requireBelieved(at time: Timestamp) throws {}
+  package var identity: String? { nil }
+  package func identity(of message: Data) -> String? { nil }
 }
 
 /// What is said of the unit's own certificate before anything is signed with it.
@@ -53,6 +62,10 @@ package protocol SignatureVerifier: Sendable {
   /// Why nothing that is signed with a listed certificate at `time` would be believed; nil when
   /// nothing is known against it. Its issuers may come with the message, so a missing one is nothing.
   func problem(of certificate: ListedCertificate, at time: Timestamp) -> CertificateProblem?
+
+  /// What the verdicts rest on beside the directory: anchors, revocation lists, rules. Changes when one
+  /// of them does, also from one run of the program to the next.
+  var basis: String { get }
 }
 
 /// Why a unit's certificate in the directory is of no use.

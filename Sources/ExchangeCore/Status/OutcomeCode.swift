@@ -22,13 +22,17 @@ package struct OutcomeCode: Hashable, Sendable, RawRepresentable, CustomStringCo
   package static let attachmentFormat = OutcomeCode(rawValue: "ATTACHMENT-FORMAT")
   package static let pieceMalformed = OutcomeCode(rawValue: "PIECE-MALFORMED")
   package static let statusUnmatched = OutcomeCode(rawValue: "STATUS-UNMATCHED")
+  package static let statusInFuture = OutcomeCode(rawValue: "STATUS-TIME-IN-FUTURE")
   package static let refusedByPerson = OutcomeCode(rawValue: "REFUSED-BY-PERSON")
+
+  /// What a delivery shows when a refusal gives no code. It never crosses the wire.
+  package static let refusedWithoutReason = OutcomeCode(rawValue: "REFUSED-WITHOUT-REASON")
 
   package static let all: [OutcomeCode] =
     [
       dieu5, unknownSender, senderMismatch, notAddressed, malformed, rule, version, messageKind,
       tooLarge, conflict, attachmentAltered, attachmentFormat, pieceMalformed, statusUnmatched,
-      refusedByPerson,
+      statusInFuture, refusedByPerson,
     ] + SignatureProblem.allCases.map(OutcomeCode.init)
 
   package var description: String { rawValue }

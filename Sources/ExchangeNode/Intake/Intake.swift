@@ -39,6 +39,7 @@ package final class Intake: DeliverySink {
   private let limits: IntakeLimits
   private let isKnown: @Sendable (UnitID) -> Bool
   private let events: any IntakeEvents
+  private let quarantineLog: QuarantineLog?
   /// When messages that were delivered often were last warned of, in microseconds since 1970.
   private let lastWarning = Mutex<Int64?>(nil)
 
@@ -50,8 +51,10 @@ package final class Intake: DeliverySink {
 
   package init(
     store: Store, hashing: any ContentHashing, clock: any WallClock, limits: IntakeLimits,
-    isKnown: @escaping @Sendable (UnitID) -> Bool, events: any IntakeEvents
+    isKnown: @escaping @Sendable (UnitID) -> Bool, events: any IntakeEvents,
+    quarantineLog: QuarantineLog? = nil
   ) {
+    self.quarantineLog = quarantineLog
     self.store = store
     self.hashing = hashing
     self.clock = clock
@@ -84,6 +87,11 @@ package final class Intake: DeliverySink {
       try store.store(messages: messages, pieces: pieces, quota: limits.quota, at: clock.now)
     }
     try store.removeDiscarded(waits: false)
+    for message in messages {
+      guard let (outcome, detail) = message.fault else { continue }
+      quarantineLog?.note(
+        sender: message.sender, message: message.messageID, outcome: outcome, detail: detail)
+    }
     events.stored(hasMessages: !messages.isEmpty, hasPieces: hasKnown || !pieces.isEmpty)
   }
 
@@ -171,7 +179,10 @@ package final class Intake: DeliverySink {
     let body = outcome == nil ? message.body : nil
     return ReceivedMessage(
       sender: message.assertedSender?.rawValue ?? ReceivedMessage.unassertedSender,
-      messageID: message.envelope.messageID,
+      // Nothing tells one unreadable message from the next: each counts as one of its own.
+      messageID: message.isReadable
+        ? message.envelope.messageID : "unreadable-\(RecordID(at: clock.now))",
+      correlationID: message.envelope.correlationID,
       bodyDigest: hashing.sha256(message.body ?? Data("\(message.bodySize)".utf8)),
       type: message.envelope.type, version: message.envelope.version, lane: message.lane,
       body: body,

@@ -9,7 +9,8 @@ import Synchronization
 package final class Judge: Sendable {
   let context: NodeContext
   private let limits: IntakeLimits
-  private let log: Logger
+  let log: Logger
+  private let quarantineLog: QuarantineLog
   /// One commit: at most so many messages, bodies of so many bytes, and judging for so long. What comes
   /// meanwhile from another sender waits no longer than that.
   private static let batchCount = 64
@@ -24,7 +25,7 @@ package final class Judge: Sendable {
   private let aside = Mutex<[Int64: Timestamp]>([:])
   /// When documents whose attachments have come are looked at again although no content came since.
   private let ripeAgainAt = Mutex<Timestamp?>(nil)
-  private static let asideTime = Duration.seconds(60)
+  static let asideTime = Duration.seconds(60)
   private static let asideLimit = 10_000
   /// Files that one call puts together, and their bytes: then the judge is to see them, a stop to be
   /// heard, and the next sender to have a turn.
@@ -42,15 +43,23 @@ package final class Judge: Sendable {
   /// Documents for which a refusal waits to be applied: the database does not know of it yet.
   private let refusedNow = Mutex<Set<String>>([])
 
-  package init(context: NodeContext, limits: IntakeLimits, log: Logger) {
+  /// What other directories, anchors or certificates make of old statements.
+  let reconsidering = Mutex(Reconsidering())
+
+  /// `quarantineLog`: the intake's, so that both count together.
+  package init(
+    context: NodeContext, limits: IntakeLimits, log: Logger, quarantineLog: QuarantineLog? = nil
+  ) {
     self.context = context
     self.limits = limits
     self.log = log
+    self.quarantineLog = quarantineLog ?? QuarantineLog(log: log, clock: context.clock)
   }
 
   /// Judges up to one batch. `ripe` also looks at documents whose attachments were missing.
   /// Returns how many messages got ahead; 0 means that there is nothing to do for now.
   package func step(ripe: Bool) throws -> Int {
+    try announce()
     let now = context.clock.now
     let ripeAgain =
       ripeAgainAt.withLock { $0 }.map {
@@ -61,10 +70,12 @@ package final class Judge: Sendable {
       aside = aside.filter { now < $0.value && $0.value <= now.advanced(by: Self.asideTime) }
       return Set(aside.keys)
     }
-    return try turns.withLock { turns in
+    let done = try turns.withLock { turns in
       let done = try judgeFresh(&turns, now: now, aside: aside)
       return try done + (ripe || ripeAgain ? judgeRipe(&turns) : 0)
     }
+    quarantineLog.flush()
+    return try done + lookBack(isIdle: done == 0)
   }
 
   // MARK: Batches
@@ -135,25 +146,34 @@ package final class Judge: Sendable {
     do {
       batch.judged.append((row, try judge(row)))
     } catch {
-      batch.failed += 1
-      batch.stuck.insert(row.key)
-      log.error(
-        "a message cannot be judged and waits",
-        metadata: ["sender": "\(row.sender)", "error": "\(error)"])
-      let again = context.clock.now.advanced(by: Self.asideTime)
-      if row.document != nil { ripeAgainAt.withLock { $0 = again } }
-      aside.withLock { if $0.count < Self.asideLimit { $0[row.key] = again } }
+      setAside(row, error, &batch)
     }
+  }
+
+  /// What cannot be judged, or whose decision cannot be written down, is no reason to let others wait.
+  private func setAside(_ row: UnjudgedMessage, _ error: any Error, _ batch: inout Batch) {
+    batch.failed += 1
+    batch.stuck.insert(row.key)
+    log.error(
+      "a message cannot be judged and waits",
+      metadata: ["sender": "\(row.sender)", "error": "\(error)"])
+    let again = context.clock.now.advanced(by: Self.asideTime)
+    if row.document != nil { ripeAgainAt.withLock { $0 = again } }
+    aside.withLock { if $0.count < Self.asideLimit { $0[row.key] = again } }
   }
 
   /// Applies what was judged so far in one transaction.
   private func apply(_ batch: inout Batch) throws {
     guard !batch.judged.isEmpty else { return }
-    let judged = batch.judged
+    var judged = batch.judged
     batch.judged = []
     refusedNow.withLock { $0 = [] }
-    try context.store.apply(
+    let failures = try context.store.apply(
       judged.map(\.judgement), at: context.clock.now, quota: limits.quota)
+    for item in judged {
+      if let error = failures[item.row.key] { setAside(item.row, error, &batch) }
+    }
+    judged.removeAll { failures[$0.row.key] != nil }
     for item in judged { note(item.judgement, item.row) }
     let stuck = judged.filter { $0.row.document != nil && $0.judgement.isWaiting }
     batch.stuck.formUnion(stuck.map(\.row.key))
@@ -229,15 +249,19 @@ package final class Judge: Sendable {
     guard let sender = UnitID(message.sender), let unit = context.directory.current.unit(sender),
       unit.isValid(on: CalendarDate(message.receivedAt))
     else {
+      let isStatus = message.type == MessageKind.status.rawValue
       return Judgement(
         message: message.key,
         decision: .quarantine(
           .unknownSender, detail: "“\(message.sender)” is not in the directory, or no longer",
-          refusal: nil))
+          refusal: nil), claim: isStatus ? claim(of: message) : nil)
     }
     switch MessageKind(rawValue: message.type) {
     case .document: decision = try judgeDocument(message, from: sender)
-    case .status: decision = try judgeStatus(message, from: sender)
+    case .status:
+      let (decided, claim) = try judgeStatus(message, from: sender)
+      return Judgement(
+        message: message.key, decision: decided.0, evidence: decided.evidence, claim: claim)
     case .tally: decision = try judgeTally(message, from: sender)
     case .tallyAnswer: decision = try judgeTallyAnswer(message, from: sender)
     case .piece, nil:
@@ -463,11 +487,7 @@ package final class Judge: Sendable {
 
   private func note(_ judgement: Judgement, _ message: UnjudgedMessage) {
     guard case .quarantine(let outcome, let detail, _, _) = judgement.decision else { return }
-    log.warning(
-      "message is quarantined",
-      metadata: [
-        "sender": "\(message.sender)", "message": "\(message.messageID)", "code": "\(outcome)",
-        "detail": "\(detail)",
-      ])
+    quarantineLog.note(
+      sender: message.sender, message: message.messageID, outcome: outcome, detail: detail)
   }
 }

@@ -7,42 +7,113 @@ import Foundation
 extension Judge {
   typealias Decided = (Judgement.Decision, evidence: String?)
 
-  func judgeStatus(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
-    try opened(message, from: sender, decode: StatusCodec.decode, organ: \.from.organId) {
-      status, evidence in
+  /// The decision, and what the status is about as far as that can be read.
+  func judgeStatus(_ message: UnjudgedMessage, from sender: UnitID) throws
+    -> (decided: Decided, claim: StatementClaim?)
+  {
+    var claim = self.claim(of: message)
+    let decided = try opened(
+      message, from: sender,
+      decode: { content in
+        let status = try StatusCodec.decode(content)
+        claim = StatementClaim(status)
+        return status
+      }, organ: \.from.organId,
+      disbelieved: { content in
+        if let status = try? StatusCodec.decode(content) { claim = StatementClaim(status) }
+      }
+    ) { status, evidence in
       guard isThisUnit(status.to) else {
         return quarantine(.notAddressed, "to: is “\(status.to)”")
       }
-      if let delivery = try context.store.delivery(
-        of: status.documentID, issuedBy: context.unit.organId, to: sender)
-      {
-        let isSame = delivery.manifestDigest == status.manifestDigest
-        guard isSame || status.code == .refused else {
-          return quarantine(.statusUnmatched, "manifestSha256: is not the digest of our document")
-        }
-        return (
-          .status(
-            status, about: delivery.document,
-            effect: effect(of: status, isSame: isSame).map { (delivery.key, $0) }), evidence
-        )
+      if let ahead = ahead(status, message) { return ahead }
+      return status.code == .takeBack
+        ? try judgeTakeBack(status, from: sender, evidence)
+        : try judgeReport(status, from: sender, evidence)
+    }
+    return (decided, claim)
+  }
+
+  /// The document that a status says it is about outside of its content.
+  func claim(of message: UnjudgedMessage) -> StatementClaim? {
+    message.correlationID.flatMap(RecordID.init).map { StatementClaim(documentID: $0) }
+  }
+
+  /// A status that is dated ahead of its arrival waits, or is not believed: it would outweigh whatever
+  /// its unit says later.
+  private func ahead(_ status: StatusStatement, _ message: UnjudgedMessage) -> Decided? {
+    let time = status.timestamp
+    guard time > message.arrival.advanced(by: StatementTimes.clockSkew) else { return nil }
+    let detail = "timestamp: \(time), arrived at \(message.arrival)"
+    guard time <= message.arrival.advanced(by: StatementTimes.patience) else {
+      return quarantine(.statusInFuture, detail)
+    }
+    return postpone(message, until: time.advanced(by: .zero - StatementTimes.clockSkew), detail)
+  }
+
+  /// 13: only the sender of a document takes it back.
+  private func judgeTakeBack(
+    _ status: StatusStatement, from sender: UnitID, _ evidence: String
+  ) throws -> Decided {
+    if let document = try context.store.incomingDocument(from: sender, id: status.documentID) {
+      guard document.manifestDigest == status.manifestDigest else {
+        return quarantine(.statusUnmatched, "manifestSha256: is not the digest of the document")
       }
-      if let document = try context.store.incomingDocument(from: sender, id: status.documentID) {
-        guard document.manifestDigest == status.manifestDigest else {
-          return quarantine(.statusUnmatched, "manifestSha256: is not the digest of the document")
-        }
-        return (.status(status, about: document.key, effect: nil), evidence)
-      }
-      if status.code == .takeBack {
-        // It came before its document, which is frozen when it comes.
-        return (.status(status, about: nil, effect: nil), evidence)
-      }
+      return (.status(status, about: document.key, effect: nil), evidence)
+    }
+    let own = try context.store.delivery(
+      of: status.documentID, issuedBy: context.unit.organId, to: sender)
+    guard own == nil else {
       return quarantine(
         .statusUnmatched,
-        "document \(status.documentID) is not known here as sent to “\(sender)”, which says "
-          + "\(status.code) about it: a database that was restored from a backup does not know what "
-          + "was issued after the backup; “\(sender)” can export it, and congvan import takes it in"
+        "statusCode: 13 about \(status.documentID), which is this unit's own document: only its "
+          + "sender takes it back")
+    }
+    // It came before its document, which is frozen when it comes.
+    return (.status(status, about: nil, effect: nil), evidence)
+  }
+
+  /// Every other code: only a unit that the document went to reports about it.
+  private func judgeReport(
+    _ status: StatusStatement, from sender: UnitID, _ evidence: String
+  ) throws -> Decided {
+    guard
+      let delivery = try context.store.delivery(
+        of: status.documentID, issuedBy: context.unit.organId, to: sender)
+    else { return try unmatched(status, from: sender) }
+    let isSame = delivery.manifestDigest == status.manifestDigest
+    guard isSame || status.code == .refused else {
+      return quarantine(.statusUnmatched, "manifestSha256: is not the digest of our document")
+    }
+    if [.changeAccepted, .changeRefused].contains(status.code) {
+      guard try context.store.hasAskedBack(document: delivery.document, of: sender) else {
+        return quarantine(
+          .statusUnmatched,
+          "statusCode: \(status.code) answers a take-back (13), and this node knows of none: a "
+            + "database that was restored from a backup does not know what was done after the backup"
+        )
+      }
+    }
+    return (
+      .status(
+        status, about: delivery.document,
+        effect: effect(of: status, isSame: isSame).map { (delivery.key, $0) }), evidence
+    )
+  }
+
+  private func unmatched(_ status: StatusStatement, from sender: UnitID) throws -> Decided {
+    guard try context.store.incomingDocument(from: sender, id: status.documentID) == nil else {
+      return quarantine(
+        .statusUnmatched,
+        "statusCode: \(status.code) of “\(sender)” about its own document; a sender may only say 13"
       )
     }
+    return quarantine(
+      .statusUnmatched,
+      "document \(status.documentID) is not known here as sent to “\(sender)”, which says "
+        + "\(status.code) about it: a database that was restored from a backup does not know what "
+        + "was issued after the backup; “\(sender)” can export it, and congvan import takes it in"
+    )
   }
 
   func judgeTally(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
@@ -88,16 +159,20 @@ extension Judge {
   }
 
   /// Verifies and decodes a statement, checks that the unit that sent it speaks for itself, and
-  /// hands it to `decide` with who signed; or the quarantine it ends in.
+  /// hands it to `decide` with who signed; or the quarantine it ends in. `disbelieved` gets the content
+  /// of what has no valid signature.
   private func opened<Statement>(
     _ message: UnjudgedMessage, from sender: UnitID, decode: (Data) throws -> Statement,
-    organ: (Statement) -> UnitID, decide: (Statement, String) throws -> Decided
+    organ: (Statement) -> UnitID, disbelieved: (Data) -> Void = { _ in },
+    decide: (Statement, String) throws -> Decided
   ) throws -> Decided {
     let content: Data
     let signers: [SignerIdentity]
     switch context.verifier.verify(message.body, from: sender, arrivedAt: message.arrival) {
     case .early(let time, let detail, _): return postpone(message, until: time, detail)
-    case .invalid(let problem, let detail, _): return quarantine(OutcomeCode(problem), detail)
+    case .invalid(let problem, let detail, let content):
+      content.map(disbelieved)
+      return quarantine(OutcomeCode(problem), detail)
     case .valid(let verified, let identities):
       content = verified
       signers = identities
@@ -121,7 +196,7 @@ extension Judge {
   private func effect(of status: StatusStatement, isSame: Bool) -> DeliveryEffect? {
     if status.code.provesArrival { return .delivered(code: status.code.rawValue) }
     guard status.code == .refused else { return nil }
-    let code = status.reasonCode ?? OutcomeCode.refusedByPerson.rawValue
+    let code = status.reasonCode ?? OutcomeCode.refusedWithoutReason.rawValue
     let reason = status.note ?? ""
     return isSame
       ? .refused(code: code, reason: reason)

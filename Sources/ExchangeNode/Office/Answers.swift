@@ -18,8 +18,7 @@ extension Office {
       reasonCode: .refusedByPerson, note: reason,
       after: try context.store.lastStatusTime(document: document.key))
     try context.store.refuse(
-      document: document.key, statement: status.statement, signed: status.signed,
-      at: context.clock.now)
+      document: document.key, with: status, at: context.clock.now, by: actor)
     return document.id
   }
 
@@ -61,7 +60,8 @@ extension Office {
       documentID: document.id, manifestDigest: digest, to: document.sender,
       code: agree ? .changeAccepted : .changeRefused, note: note,
       after: try context.store.lastStatusTime(document: document.key))
-    try context.store.answerRecall(document: document.key, with: status, isAgreed: agree)
+    try context.store.answerRecall(
+      document: document.key, with: status, isAgreed: agree, at: context.clock.now, by: actor)
     return document.id
   }
 

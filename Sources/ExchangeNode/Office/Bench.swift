@@ -1,5 +1,5 @@
 package import ExchangeCore
-package import ExchangeStore
+import ExchangeStore
 import Foundation
 
 /// Issues documents and waits for their verified receipts, on the path that every document takes.

@@ -46,7 +46,7 @@ extension Office {
       let document = IssuedDocument(
         manifest: manifest, digest: report.digest, signed: report.signed,
         contents: try manifest.attachments.map { try take($0, from: report.filesFolder) })
-      try context.store.issue([document], at: now, by: actor)
+      try context.store.issue([document], as: .import, at: now, by: actor)
     }
     var filter = DeliveryFilter()
     filter.documents = [manifest.documentID]

@@ -30,6 +30,7 @@ package final class Node: Sendable {
   private let judge: Judge
   private let links: LinkWatch
   private let certificate: CertificateWatch
+  private let quarantineLog: QuarantineLog
   /// How often content came, and up to which of those times the judge has looked at all documents
   /// that wait for attachments.
   private let contentCount = Atomic(1)
@@ -48,7 +49,9 @@ package final class Node: Sendable {
       store: context.store, clock: context.clock, policy: options.policy, log: log,
       onLink: { links.changed("publisher", $0) })
     certificate = CertificateWatch(context: context, log: log)
-    judge = Judge(context: context, limits: options.limits, log: log)
+    quarantineLog = QuarantineLog(log: log, clock: context.clock)
+    judge = Judge(
+      context: context, limits: options.limits, log: log, quarantineLog: quarantineLog)
   }
 
   /// Prepares the folder and returns when the daemon has stopped: on SIGTERM, SIGINT, cancellation,
@@ -74,6 +77,7 @@ package final class Node: Sendable {
   private func prepare() throws {
     try context.store.check()
     try context.store.sweepContent()
+    try judge.announce()
     let now = context.clock.now
     _ = try context.store.reviveNotices(suspendedBefore: now, at: now)
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
@@ -94,7 +98,7 @@ package final class Node: Sendable {
           store: context.store, hashing: context.hashing, clock: context.clock,
           limits: options.limits,
           isKnown: { [directory = context.directory] in directory.current.unit($0) != nil },
-          events: LaneEvents(node: self, lane: lane))
+          events: LaneEvents(node: self, lane: lane), quarantineLog: quarantineLog)
         transport.consume(lane, into: intake, until: stop)
       }
     }

@@ -127,9 +127,11 @@ package struct Steward: Sendable {
 
   /// Sends `unit` a tally of what went to it, in as many parts as its limit asks for. When nothing went
   /// to it lately: of all that ever did, or only of the latest, which is enough for the unit to name
-  /// what it lost the content of. False when there is nothing to tally.
+  /// what it lost the content of. False when there is nothing to tally. `actor` is who asked for it.
   @discardableResult
-  package func tally(_ unit: UnitID, everything: Bool = true) throws -> Bool {
+  package func tally(_ unit: UnitID, everything: Bool = true, by actor: Actor = .daemon) throws
+    -> Bool
+  {
     let now = context.clock.now
     var entries = try context.store.tallyEntries(
       for: unit, since: now.advanced(by: .zero - policy.window))
@@ -144,7 +146,9 @@ package struct Steward: Sendable {
         id: RecordID(at: now), from: context.unit, to: unit, timestamp: now, entries: Array(part),
         isPartial: entries.count > policy.part)
       let signed = try context.signer.sign(TallyCodec.encode(tally), at: now)
-      try context.store.send(SignedTally(tally: tally, signed: signed), at: now)
+      // One act, however many parts.
+      try context.store.send(
+        SignedTally(tally: tally, signed: signed), at: now, by: start == 0 ? actor : .daemon)
     }
     return true
   }

@@ -141,6 +141,15 @@ extension Store {
   package func setAside(_ digest: SHA256Digest, at time: Timestamp, by actor: Actor) throws
     -> ContentFinding?
   {
+    var act: Int64?
+    return try setAside(digest, at: time, by: actor, act: &act)
+  }
+
+  /// `act` is the one act of a command that repairs several contents: made at the first change, and
+  /// named in the history by all.
+  package func setAside(
+    _ digest: SHA256Digest, at time: Timestamp, by actor: Actor, act: inout Int64?
+  ) throws -> ContentFinding? {
     try files.removing {
       let row = try read { database in
         try database.one("SELECT size, content FROM blob WHERE sha256 = ?", [digest.bytes])
@@ -162,9 +171,11 @@ extension Store {
       }
       let places = try write { database in
         try database.run("DELETE FROM blob WHERE sha256 = ?", [digest.bytes])
+        act = try act ?? database.act(.repair, about: .content(digest), at: time, by: actor)
         try database.note(
-          digest, cause: condition.code.rawValue, detail: condition.text, at: time, by: actor)
-        try database.suspendDeliveries(naming: digest, condition, at: time, by: actor)
+          digest, cause: condition.code.rawValue, detail: condition.text, at: time, by: actor,
+          act: act)
+        try database.suspendDeliveries(naming: digest, condition, at: time, by: actor, act: act)
         return try database.places(of: digest)
       }
       return ContentFinding(
@@ -176,12 +187,21 @@ extension Store {
 
   /// Takes in content that documents lack and whose file a person has put back into `blobs/`.
   package func adoptContent(at time: Timestamp) throws -> [SHA256Digest] {
+    var act: Int64?
+    return try adoptContent(at: time, by: .daemon, act: &act)
+  }
+
+  package func adoptContent(at time: Timestamp, by actor: Actor, act: inout Int64?) throws
+    -> [SHA256Digest]
+  {
     try lostContent().filter { files.glance($0.sha256, size: $0.size) == .intact }.compactMap {
       lost in
       try files.keeping {
         guard files.condition(lost.sha256, size: lost.size) == .intact else { return nil }
-        try write {
-          try $0.insert(.file(lost.sha256, size: lost.size), from: nil, at: time)
+        try write { database in
+          act = try act ?? database.act(.repair, about: .content(lost.sha256), at: time, by: actor)
+          try database.insert(
+            .file(lost.sha256, size: lost.size), from: nil, at: time, by: actor, act: act)
         }
         return lost.sha256
       }
@@ -193,16 +213,26 @@ extension Store {
   package func repairContent(from path: String, at time: Timestamp, by actor: Actor) throws
     -> ContentFinding?
   {
+    var act: Int64?
+    return try repairContent(from: path, at: time, by: actor, act: &act)
+  }
+
+  package func repairContent(
+    from path: String, at time: Timestamp, by actor: Actor, act: inout Int64?
+  ) throws -> ContentFinding? {
     guard let file = files.identity(ofFile: path), file.size > 0 else { return nil }
     // Damaged without anybody knowing: comparing this one content with its digest is cheap.
-    let damaged = try setAside(file.sha256, at: time, by: actor)
+    let damaged = try setAside(file.sha256, at: time, by: actor, act: &act)
     guard let lost = try damaged ?? lostContent(file.sha256).first else {
       return nil
     }
     return try files.keeping {
       let content = try files.ingest(path: path, maximum: .max) { _, _ in }
       guard content.sha256 == lost.sha256 else { return nil }
-      try write { try $0.insert(content, from: nil, at: time) }
+      try write { database in
+        act = try act ?? database.act(.repair, about: .content(lost.sha256), at: time, by: actor)
+        try database.insert(content, from: nil, at: time, by: actor, act: act)
+      }
       return lost
     }
   }
@@ -265,23 +295,24 @@ extension Database {
 
   /// A remark in the history of every document that needs the content: no state changes.
   func note(
-    _ digest: SHA256Digest, cause: String, detail: String?, at time: Timestamp, by actor: Actor
+    _ digest: SHA256Digest, cause: String, detail: String?, at time: Timestamp, by actor: Actor,
+    act: Int64? = nil
   ) throws {
     try run(
       """
       INSERT INTO history (at, subject, subjectKey, document, fromState, toState, actor, cause,
-        detail)
+        detail, act)
       SELECT ?1, 'received', r.key, a.document, r.state, r.state, ?2, ?3,
-        '“' || a.name || '”' || coalesce(' ' || ?4, '')
+        '“' || a.name || '”' || coalesce(' ' || ?4, ''), ?6
       FROM attachment a JOIN received r ON r.document = a.document
       WHERE a.sha256 = ?5 AND r.state = 'accepted'
       UNION ALL
       SELECT ?1, 'delivery', d.key, a.document, d.state, d.state, ?2, ?3,
-        '“' || a.name || '”' || coalesce(' ' || ?4, '')
+        '“' || a.name || '”' || coalesce(' ' || ?4, ''), ?6
       FROM attachment a JOIN document ON document.key = a.document AND direction = 'outgoing'
         JOIN delivery d ON d.key = (SELECT min(key) FROM delivery WHERE document = a.document)
       WHERE a.sha256 = ?5
-      """, [time.microseconds, actor.name, cause, detail, digest.bytes])
+      """, [time.microseconds, actor.name, cause, detail, digest.bytes, act])
   }
 
   /// A receiver said that the content came altered: it may be so here, and is compared with its
@@ -308,7 +339,8 @@ extension Database {
   }
 
   fileprivate func suspendDeliveries(
-    naming digest: SHA256Digest, _ condition: ContentCondition, at time: Timestamp, by actor: Actor
+    naming digest: SHA256Digest, _ condition: ContentCondition, at time: Timestamp,
+    by actor: Actor, act: Int64?
   ) throws {
     let rows = try all(
       """
@@ -327,7 +359,7 @@ extension Database {
         """, [condition.code.rawValue, text, time.microseconds, row["key"] as Int64])
       try record(
         "delivery", row["key"], document: row["document"], from: row["state"], to: "suspended",
-        at: time, by: actor, cause: condition.code.rawValue, detail: text)
+        at: time, by: actor, act: act, cause: condition.code.rawValue, detail: text)
     }
   }
 }

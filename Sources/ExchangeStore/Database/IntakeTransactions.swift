@@ -8,6 +8,7 @@ package struct ReceivedMessage: Sendable {
   /// The broker-asserted sender, or `unassertedSender`.
   package let sender: String
   package let messageID: String
+  package let correlationID: String?
   package let bodyDigest: SHA256Digest
   package let type: String
   package let version: Int64?
@@ -20,11 +21,13 @@ package struct ReceivedMessage: Sendable {
   package static let unassertedSender = "?"
 
   package init(
-    sender: String, messageID: String, bodyDigest: SHA256Digest, type: String, version: Int64?,
-    lane: Lane, body: Data?, size: Int64, fault: (outcome: OutcomeCode, detail: String)?
+    sender: String, messageID: String, correlationID: String? = nil, bodyDigest: SHA256Digest,
+    type: String, version: Int64?, lane: Lane, body: Data?, size: Int64,
+    fault: (outcome: OutcomeCode, detail: String)?
   ) {
     self.sender = sender
     self.messageID = messageID
+    self.correlationID = correlationID
     self.bodyDigest = bodyDigest
     self.type = type
     self.version = version
@@ -280,13 +283,14 @@ extension Database {
     try run(
       """
       INSERT INTO received (sender, messageID, bodySha256, type, version, lane, body, size, state,
-        outcome, detail, receivedAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?12)
+        outcome, detail, receivedAt, updatedAt, correlationID)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?12, ?)
       """,
       [
         message.sender, message.messageID, message.bodyDigest.bytes, message.type,
         message.version, message.lane.rawValue, message.body, message.size, state,
         message.fault?.outcome.rawValue,
-        message.fault?.detail, time.microseconds,
+        message.fault?.detail, time.microseconds, message.correlationID,
       ])
     guard let fault = message.fault else { return }
     try record(

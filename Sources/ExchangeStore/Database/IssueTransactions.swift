@@ -25,20 +25,24 @@ package struct IssuedDocument: Sendable {
 
 extension Store {
   /// Stores documents with one delivery per recipient, all or nothing: the daemon may send from
-  /// the moment this returns.
-  package func issue(_ documents: [IssuedDocument], at time: Timestamp, by actor: Actor) throws {
+  /// the moment this returns. One act each: `.issue`, or `.import` for what was issued before.
+  package func issue(
+    _ documents: [IssuedDocument], as verb: ActVerb = .issue, at time: Timestamp, by actor: Actor
+  ) throws {
     try write((.issueBeforeCommit, .issueAfterCommit)) { database in
       for document in documents {
         for content in document.contents { try database.insert(content, from: nil, at: time) }
         let key = try database.insertDocument(
           direction: "outgoing", sender: document.manifest.from.organId.rawValue,
           manifest: document.manifest, digest: document.digest, signed: document.signed, at: time)
+        let act = try database.act(
+          verb, about: .document(key, document.manifest.documentID), at: time, by: actor)
         for replaced in document.manifest.replaces {
           try database.freeze(
             document: replaced, of: document.manifest.from.organId, because: "replaced", at: time)
           try database.cancelUnsent(
             replaced, of: document.manifest.from.organId, cause: "replaced", detail: nil,
-            at: time, by: actor)
+            at: time, by: actor, act: act)
         }
         for organ in document.manifest.to {
           try database.run(
@@ -54,7 +58,7 @@ extension Store {
             ])
           try database.record(
             "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
-            at: time, by: actor, cause: "issued")
+            at: time, by: actor, act: act, cause: "issued")
         }
         // Taken in again after what replaces it.
         let id = document.manifest.documentID
@@ -64,21 +68,26 @@ extension Store {
           [unit.rawValue, id.rawValue])
         guard let because: String = ahead?["because"] else { continue }
         try database.freeze(document: id, of: unit, because: because, at: time)
-        try database.cancelUnsent(id, of: unit, cause: because, detail: nil, at: time, by: actor)
+        try database.cancelUnsent(
+          id, of: unit, cause: because, detail: nil, at: time, by: actor, act: act)
       }
     }
   }
 
   /// A person refuses an accepted document: the signed 02 is logged and queued.
   package func refuse(
-    document: Int64, statement: StatusStatement, signed: Data, at time: Timestamp
+    document: Int64, with status: SignedStatus, at time: Timestamp, by actor: Actor
   ) throws {
+    let statement = status.statement
     try write { database in
       guard try database.incomingDocument(key: document)?.status != StatusCode.refused.rawValue
       else { throw StoreError(.changed, "document \(statement.documentID) was refused meanwhile") }
       let received = try database.one("SELECT key FROM received WHERE document = ?", [document])
+      try database.act(
+        .refuse, about: .document(document, statement.documentID), reason: statement.note, at: time,
+        by: actor)
       try database.enqueueStatus(
-        statement, signed: signed, document: document, received: received?["key"], at: time)
+        status, document: document, received: received?["key"], at: time)
     }
   }
 
@@ -96,11 +105,14 @@ extension Store {
       if let frozen: String = row["frozen"] {
         throw StoreError(.changed, "document \(row["id"] as String) was \(frozen) meanwhile")
       }
+      let act = try database.act(
+        .takeBack, about: .document(key, try row.recordID("id")), reason: reason, at: time,
+        by: actor)
       try database.freeze(
         document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled", at: time)
       try database.cancelUnsent(
         try row.recordID("id"), of: try row.unit("sender"), cause: "recalled", detail: reason,
-        at: time, by: actor)
+        at: time, by: actor, act: act)
       // Named in the tallies of the time to come, however old the delivery is: the 13 may get lost.
       try database.run(
         """
@@ -109,14 +121,16 @@ extension Store {
         """, [time.microseconds, key])
       for status in statements {
         try database.enqueueStatus(
-          status.statement, signed: status.signed, document: key, received: nil,
-          lane: try row.urgency("urgency").lane, at: time)
+          status, document: key, received: nil, lane: try row.urgency("urgency").lane, at: time)
       }
     }
   }
 
   /// Answers a take-back: agreed, the document stays frozen; declined, it is in force again.
-  package func answerRecall(document key: Int64, with status: SignedStatus, isAgreed: Bool) throws {
+  package func answerRecall(
+    document key: Int64, with status: SignedStatus, isAgreed: Bool, at time: Timestamp,
+    by actor: Actor
+  ) throws {
     try write { database in
       guard try database.incomingDocument(key: key)?.hasOpenTakeBack == true else {
         throw StoreError(
@@ -128,9 +142,11 @@ extension Store {
           "UPDATE document SET frozen = NULL, frozenAt = NULL WHERE key = ? AND frozen = 'recalled'",
           [key])
       }
+      try database.act(
+        isAgreed ? .agree : .decline, about: .document(key, status.statement.documentID),
+        reason: status.statement.note, at: time, by: actor)
       try database.enqueueStatus(
-        status.statement, signed: status.signed, document: key, received: received?["key"],
-        at: status.statement.timestamp)
+        status, document: key, received: received?["key"], at: time)
     }
   }
 }

@@ -7,6 +7,7 @@ package struct UnjudgedMessage: Sendable {
   package let key: Int64
   package let sender: String
   package let messageID: String
+  package let correlationID: String?
   package let type: String
   package let version: Int64?
   package let body: Data
@@ -131,15 +132,16 @@ extension Store {
     try read { database in
       try database.all(
         """
-        SELECT received.key, received.sender, messageID, type, version, receivedAt, notBefore,
+        SELECT received.key, received.sender, messageID, correlationID, type, version, receivedAt, notBefore,
           received.document, coalesce(body, document.signed, x'') AS body
         FROM received LEFT JOIN document ON document.key = received.document
         WHERE \(condition) ORDER BY \(order) LIMIT \(limit)
         """, arguments
       ).map { row in
         UnjudgedMessage(
-          key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
-          version: row["version"], body: row["body"], receivedAt: row.time("receivedAt"),
+          key: row["key"], sender: row["sender"], messageID: row["messageID"],
+          correlationID: row["correlationID"], type: row["type"], version: row["version"],
+          body: row["body"], receivedAt: row.time("receivedAt"),
           notBefore: row.optionalTime("notBefore"), document: row["document"])
       }
     }
@@ -177,6 +179,19 @@ extension Store {
           manifestDigest: try row.digest("manifestSha256"),
           state: try row.outgoingState("state"))
       }
+    }
+  }
+
+  /// True when this unit has asked `unit` to give the document back (13), or has replaced it: only then
+  /// there is something to answer with 15 or 16.
+  package func hasAskedBack(document: Int64, of unit: UnitID) throws -> Bool {
+    try read { database in
+      try database.one(
+        """
+        SELECT 1 WHERE EXISTS (SELECT 1 FROM status WHERE document = ?1 AND toUnit = ?2
+            AND code = '13' AND direction = 'sent')
+          OR EXISTS (SELECT 1 FROM document WHERE key = ?1 AND frozen = 'replaced')
+        """, [document, unit.rawValue]) != nil
     }
   }
 

@@ -7,10 +7,13 @@ import Synchronization
 package struct SignedStatus: Sendable {
   package let statement: StatusStatement
   package let signed: Data
+  /// The certificates that it is signed with (`DocumentSigner.identity`), when the signer knows.
+  package let signer: String?
 
-  package init(statement: StatusStatement, signed: Data) {
+  package init(statement: StatusStatement, signed: Data, signer: String? = nil) {
     self.statement = statement
     self.signed = signed
+    self.signer = signer
   }
 }
 
@@ -56,13 +59,18 @@ package struct Judgement: Sendable {
   package let decision: Decision
   /// Who signed, for the history.
   package let evidence: String?
+  /// What a status that is not believed says it is about.
+  package let claim: StatementClaim?
 
   package var isWaiting: Bool { if case .wait = decision { true } else { false } }
 
-  package init(message: Int64, decision: Decision, evidence: String? = nil) {
+  package init(
+    message: Int64, decision: Decision, evidence: String? = nil, claim: StatementClaim? = nil
+  ) {
     self.message = message
     self.decision = decision
     self.evidence = evidence
+    self.claim = claim
   }
 }
 
@@ -91,8 +99,10 @@ extension Store {
   ) throws -> RefusalState {
     try read { database in
       if let stored = try database.one(
-        "SELECT key FROM status WHERE received = ? AND code = '02' AND reasonCode IS ?",
-        [message, outcome.rawValue])
+        """
+        SELECT key FROM status WHERE received = ? AND code = '02' AND reasonCode IS ?
+        ORDER BY key DESC LIMIT 1
+        """, [message, outcome.rawValue])
       {
         return .stored(stored["key"])
       }
@@ -111,14 +121,47 @@ extension Store {
   /// Applies decisions in one transaction: documents with their receipts, or quarantine with its
   /// refusal. A message that changed state meanwhile (a person acted) is left alone. Of each sender no
   /// more than `quota` is kept.
-  package func apply(_ judgements: [Judgement], at time: Timestamp, quota: PeerQuota) throws {
-    guard !judgements.isEmpty else { return }
+  ///
+  /// One that cannot be applied (a row with impossible values, a broken constraint) is undone alone,
+  /// stays as it was and is returned with the reason; trouble of the whole database is thrown.
+  @discardableResult
+  package func apply(_ judgements: [Judgement], at time: Timestamp, quota: PeerQuota) throws
+    -> [Int64: any Error]
+  {
+    guard !judgements.isEmpty else { return [:] }
+    var failures: [Int64: any Error] = [:]
     let discarded = try write((.judgeBeforeCommit, .judgeAfterCommit)) { database in
-      try judgements.flatMap { try database.apply($0, at: time, quota: quota) }
+      failures = [:]
+      var discarded: [DiscardedContent] = []
+      for judgement in judgements {
+        do {
+          var own: [DiscardedContent] = []
+          try database.inSavepoint {
+            own = try database.apply(judgement, at: time, quota: quota)
+            return .commit
+          }
+          discarded += own
+        } catch where database.isInsideTransaction && Self.isOfOneRow(error) {
+          failures[judgement.message] = (error as? DatabaseError).map { StoreError($0) } ?? error
+        }
+      }
+      return discarded
     }
-    guard !discarded.isEmpty else { return }
-    self.discarded.withLock { $0 += discarded }
-    try removeDiscarded(waits: false)
+    if !discarded.isEmpty {
+      self.discarded.withLock { $0 += discarded }
+      try removeDiscarded(waits: false)
+    }
+    return failures
+  }
+
+  /// True when an error says nothing about other rows.
+  private static func isOfOneRow(_ error: any Error) -> Bool {
+    if let error = error as? DatabaseError {
+      return [.SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_TOOBIG, .SQLITE_RANGE]
+        .contains(error.resultCode)
+    }
+    // A column with an impossible value, and what was expected and is not there.
+    return error is StoreError || error is RowDecodingError
   }
 
   /// Removes the files of contents that must not stay (Điều 5) and whose rows are gone. While content
@@ -227,8 +270,7 @@ extension Database {
         try freeze(
           document: replaced, of: try row.unit("sender"), because: "replaced", at: time)
       }
-      try enqueueStatus(
-        receipt.statement, signed: receipt.signed, document: document, received: key, at: time)
+      try enqueueStatus(receipt, document: document, received: key, at: time)
     case .wait(let manifest, let digest, let isArrived):
       guard state == .received else { return [] }
       guard try mayWait(row["sender"], quota, in: document) else {
@@ -275,6 +317,7 @@ extension Database {
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail,
         quota: quota, isAnswered: refusal != nil, at: time)
+      if let claim = judgement.claim { try note(claim, of: key, from: row["sender"]) }
       if let refusal { try refuse(key, document: document, refusal, at: time) }
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
@@ -294,8 +337,8 @@ extension Database {
       try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence, at: time)
     case .status(let statement, let about, let effect):
       let inserted = try insertStatus(
-        statement, direction: "received", signed: row["body"], document: about, received: nil,
-        at: time)
+        SignedStatus(statement: statement, signed: row["body"]), direction: "received",
+        document: about, received: nil, at: time)
       try run(
         "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
         [time.microseconds, key])
@@ -309,7 +352,7 @@ extension Database {
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
         try inserted != nil || isStored(statement, signed: row["body"]),
-        try !isOvertaken(statement, about: about)
+        try decides(statement, about: about)
       {
         try affect(delivery: effect.delivery, effect.to, at: time)
       }
@@ -335,7 +378,7 @@ extension Database {
             AND status.key > (SELECT max(key) FROM status asked WHERE asked.document = ?1
               AND asked.direction = 'sent' AND asked.code = '13'
               AND asked.toUnit = delivery.recipient)
-            ORDER BY status.at DESC, status.key DESC LIMIT 1))
+            ORDER BY \(StatusOrder.latestFirst("status")) LIMIT 1))
       """, [key])
   }
 
@@ -365,29 +408,15 @@ extension Database {
       [statement.from.organId.rawValue, statement.statusID.rawValue, signed]) != nil
   }
 
-  /// True when the unit has said the opposite since, by its own clock: statuses may arrive in any
-  /// order. What a program refused is one damaged copy: it never outweighs a proof of arrival, only a
-  /// person's refusal does.
-  private func isOvertaken(_ statement: StatusStatement, about document: Int64) throws -> Bool {
-    let isByPerson =
-      OutcomeCode.refusedByPerson.rawValue == statement.reasonCode
-      ?? OutcomeCode.refusedByPerson
-      .rawValue
-    let later = "(status.at, status.key) > (this.at, this.key)"
-    let opposite =
-      if statement.code.provesArrival {
-        later + " AND status.code = '02'"
-          + " AND coalesce(status.reasonCode, 'REFUSED-BY-PERSON') = 'REFUSED-BY-PERSON'"
-      } else {
-        (isByPerson ? later + " AND " : "") + "status.code IN ('01', '03', '04', '05', '06')"
-      }
-    return try one(
-      """
-      SELECT 1 FROM status JOIN status this ON this.fromUnit = status.fromUnit AND this.id = ?
-      WHERE status.document = ? AND status.direction = 'received' AND status.fromUnit = ?
-        AND \(opposite)
-      """,
-      [statement.statusID.rawValue, document, statement.from.organId.rawValue]) != nil
+  /// True when the unit's word about the document is of the statement's kind (it arrived, or it is
+  /// refused), whatever has come in which order.
+  private func decides(_ statement: StatusStatement, about document: Int64) throws -> Bool {
+    let which = "said.document = ? AND said.direction = 'received' AND said.fromUnit = ?"
+    let row = try one(
+      "SELECT \(StatusOrder.decidingCode(which)) AS code",
+      [document, statement.from.organId.rawValue])
+    guard let code = (row?["code"] as String?).flatMap({ StatusCode($0) }) else { return false }
+    return code.provesArrival == statement.code.provesArrival
   }
 
   /// Removes the rows of a content that only this sender brought, unless a document names it, and the
@@ -456,7 +485,7 @@ extension Database {
     switch refusal {
     case .new(let status):
       try enqueueStatus(
-        status.statement, signed: status.signed, document: document, received: key, at: time)
+        status, document: document, received: key, at: time)
     case .again(let status):
       try run(
         """
@@ -464,6 +493,8 @@ extension Database {
           nextAt = CASE WHEN updatedAt > ?1 THEN ?1 ELSE max(updatedAt + 3600000000, ?1) END
         WHERE status = ?2 AND state NOT IN ('queued', 'retrying')
         """, [time.microseconds, status])
+      // Signed with other certificates, it may never have been believed.
+      try noteRestatements("said.key = ?3", status, at: time)
     }
   }
 

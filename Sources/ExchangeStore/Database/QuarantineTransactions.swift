@@ -61,7 +61,7 @@ extension Store {
     throws
   {
     try move(
-      quarantined: key, to: .received, cause: "released", reason: reason, at: time, by: actor)
+      quarantined: key, to: .received, as: .release, reason: reason, at: time, by: actor)
   }
 
   /// Puts a message aside for good; the row and its history stay.
@@ -69,18 +69,20 @@ extension Store {
     throws
   {
     try move(
-      quarantined: key, to: .discarded, cause: "discarded", reason: reason, at: time, by: actor)
+      quarantined: key, to: .discarded, as: .discard, reason: reason, at: time, by: actor)
   }
 
   private func move(
-    quarantined key: Int64, to state: IncomingState, cause: String, reason: String,
+    quarantined key: Int64, to state: IncomingState, as verb: ActVerb, reason: String,
     at time: Timestamp, by actor: Actor
   ) throws {
     try write { database in
       guard
         let row = try database.one(
           """
-          SELECT received.document, coalesce(body, document.signed) IS NULL AS isEmpty FROM received
+          SELECT received.document, coalesce(body, document.signed) IS NULL AS isEmpty,
+            coalesce(received.document, (SELECT claim.document FROM claim
+              WHERE claim.received = received.key)) AS about FROM received
           LEFT JOIN document ON document.key = received.document
           WHERE received.key = ? AND state = 'quarantined'
           """, [key])
@@ -91,13 +93,17 @@ extension Store {
       try database.run(
         """
         UPDATE received SET state = ?1, outcome = NULL, detail = NULL, updatedAt = ?2,
-          notBefore = CASE WHEN ?1 = 'received' AND outcome = 'SIGNATURE-TIME-IN-FUTURE' THEN ?2
+          notBefore = CASE WHEN ?1 = 'received'
+              AND outcome IN ('SIGNATURE-TIME-IN-FUTURE', 'STATUS-TIME-IN-FUTURE') THEN ?2
             ELSE notBefore END
         WHERE key = ?3
         """, [state.rawValue, time.microseconds, key])
+      let act = try database.act(
+        verb, about: .message(key, document: row["about"]), reason: reason, at: time, by: actor)
       try database.record(
         "received", key, document: row["document"], from: "quarantined", to: state.rawValue,
-        at: time, by: actor, cause: cause, detail: reason)
+        at: time, by: actor, act: act, cause: verb == .release ? "released" : "discarded",
+        detail: reason)
     }
   }
 

@@ -40,7 +40,10 @@ package struct DeliverySummary: Sendable {
   package let document: RecordID
   package let to: UnitID
   package let state: OutgoingState
+  /// The last business code of the unit that counts (`StatusOrder`), in harmony with `state`.
   package let status: String?
+  /// Statuses of the unit that came and were not believed.
+  package let unbelieved: Unbelieved?
   package let attempts: Int
   package let lastError: String?
   package let lastErrorText: String?
@@ -50,6 +53,20 @@ package struct DeliverySummary: Sendable {
   package let publishedAt: Timestamp?
   package let finishedAt: Timestamp?
   package let updatedAt: Timestamp
+}
+
+extension DeliverySummary {
+  /// How many statuses were not believed, and what is known of the last of them.
+  package struct Unbelieved: Sendable, Hashable {
+    package let count: Int
+    /// What it claims, unverified; nil when it could not be read.
+    package let code: String?
+    /// Outcome code.
+    package let outcome: String
+    package let receivedAt: Timestamp
+    /// Its id in the quarantine.
+    package let message: Int64
+  }
 }
 
 package struct StatusSummary: Sendable {
@@ -191,16 +208,32 @@ extension Store {
         database,
         sql: """
           SELECT d.*, document.id AS documentID,
-            (SELECT code FROM status WHERE status.document = d.document
-              AND direction = 'received' AND fromUnit = d.recipient ORDER BY key DESC LIMIT 1)
-              AS status
-          FROM delivery d JOIN document ON document.key = d.document \(condition)
+            \(StatusOrder.shownCode("""
+              said.document = d.document AND said.direction = 'received'
+                AND said.fromUnit = d.recipient
+              """)) AS status,
+            u.key AS unbelievedKey, u.outcome, u.receivedAt,
+            (SELECT code FROM claim WHERE claim.received = u.key) AS claimedCode,
+            (SELECT count(*) FROM claim JOIN received r ON r.key = claim.received
+              WHERE claim.document = d.document AND claim.unit = d.recipient
+                AND r.state = 'quarantined') AS unbelieved
+          FROM delivery d JOIN document ON document.key = d.document
+          LEFT JOIN received u ON u.key = (SELECT max(claim.received) FROM claim
+            JOIN received r ON r.key = claim.received
+            WHERE claim.document = d.document AND claim.unit = d.recipient
+              AND r.state = 'quarantined')
+          \(condition)
           ORDER BY d.key LIMIT ?
           """, arguments: StatementArguments(arguments)
       ).map { row in
         DeliverySummary(
           key: row["key"], document: try row.recordID("documentID"), to: try row.unit("recipient"),
-          state: try row.outgoingState("state"), status: row["status"], attempts: row["attempts"],
+          state: try row.outgoingState("state"), status: row["status"],
+          unbelieved: (row["unbelievedKey"] as Int64?).map { key in
+            DeliverySummary.Unbelieved(
+              count: row["unbelieved"], code: row["claimedCode"], outcome: row["outcome"] ?? "",
+              receivedAt: row.time("receivedAt"), message: key)
+          }, attempts: row["attempts"],
           lastError: row["lastError"], lastErrorText: row["lastErrorText"],
           nextAt: row.optionalTime("nextAt"), expiresAt: row.optionalTime("expiresAt"),
           createdAt: row.time("createdAt"),
@@ -219,10 +252,14 @@ extension Store {
     return try row.digest("manifestSha256")
   }
 
+  /// In the order in which they were said, whatever came when.
   package func statuses(document: Int64) throws -> [StatusSummary] {
     try read { database in
-      try database.all("SELECT * FROM status WHERE document = ? ORDER BY key", [document]).map {
-        row in
+      try database.all(
+        """
+        SELECT * FROM status WHERE document = ? ORDER BY \(StatusOrder.earliestFirst("status"))
+        """, [document]
+      ).map { row in
         StatusSummary(
           id: try row.recordID("id"), direction: row["direction"], from: try row.unit("fromUnit"),
           to: try row.unit("toUnit"), code: row["code"], at: row.time("at"),
@@ -284,7 +321,8 @@ extension Store {
         SELECT
           (SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying'))
             + (SELECT count(*) FROM notice WHERE state IN ('queued', 'retrying')) AS unsent,
-          (SELECT count(*) FROM received WHERE state = 'received' AND notBefore IS NULL)
+          (SELECT count(*) FROM restatement)
+            + (SELECT count(*) FROM received WHERE state = 'received' AND notBefore IS NULL)
             + (SELECT count(*) FROM received WHERE state = 'received' AND notBefore <= ?)
             AS unjudged,
           (SELECT count(*) FROM delivery WHERE state = 'published') AS awaiting,
@@ -303,8 +341,7 @@ extension Store {
 private let incomingSQL = """
   SELECT document.*, received.state, received.outcome, received.detail, received.receivedAt,
     received.duplicates,
-    (SELECT code FROM status WHERE status.document = document.key AND direction = 'sent'
-      ORDER BY key DESC LIMIT 1) AS status,
+    \(StatusOrder.shownCode("said.document = document.key AND said.direction = 'sent'")) AS status,
     document.frozen IS 'recalled' AND received.state NOT IN ('quarantined', 'discarded')
       AND NOT EXISTS (SELECT 1 FROM status answer WHERE answer.document = document.key
         AND answer.direction = 'sent' AND answer.code IN ('15', '16')

@@ -88,7 +88,7 @@ extension Store {
             AND direction = 'received' AND fromUnit = d.recipient) AS statuses,
           (SELECT id FROM status WHERE status.document = d.document
             AND direction = 'received' AND fromUnit = d.recipient
-            ORDER BY at / 1000 DESC, id DESC LIMIT 1) AS lastStatus,
+            ORDER BY \(StatusOrder.latestFirstInTallies("status")) LIMIT 1) AS lastStatus,
           CASE document.frozen WHEN 'recalled' THEN (
             SELECT id FROM status WHERE status.document = d.document AND direction = 'sent'
               AND toUnit = d.recipient AND code = '13' ORDER BY key DESC LIMIT 1) END AS takeBack
@@ -145,8 +145,10 @@ extension Store {
   }
 
   /// Logs a tally and queues it. It travels in the ordinary lane, behind the documents it counts.
-  package func send(_ tally: SignedTally, at time: Timestamp) throws {
+  /// `actor` is who asked for it; only a person's asking is an act.
+  package func send(_ tally: SignedTally, at time: Timestamp, by actor: Actor = .daemon) throws {
     try write { database in
+      try database.act(.reconcile, about: .unit(tally.tally.to), at: time, by: actor)
       try database.run(
         "INSERT INTO tally (direction, id, unit, entries, at) VALUES ('sent', ?, ?, ?, ?)",
         [
@@ -295,7 +297,7 @@ extension Database {
       try all(
         """
         SELECT key, at, id, length(signed) AS bytes FROM status
-        WHERE received = ? AND direction = 'sent' ORDER BY key
+        WHERE received = ? AND direction = 'sent' AND \(StatusOrder.isCurrent("status")) ORDER BY key
         """, [row["key"] as Int64])
     }
     // Times cross the wire in milliseconds.
@@ -374,7 +376,7 @@ extension Database {
       let given = try all(
         """
         SELECT key, length(signed) AS bytes FROM status
-        WHERE received = ? AND direction = 'sent' ORDER BY key
+        WHERE received = ? AND direction = 'sent' AND \(StatusOrder.isCurrent("status")) ORDER BY key
         """, [row["key"] as Int64])
       found.owe(given.map { (key: $0["key"], bytes: $0["bytes"]) }, first: 0)
       guard !found.hasMore else { return }
@@ -406,6 +408,7 @@ extension Database {
         UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
         WHERE state <> 'queued' AND status = ?
         """, [time.microseconds, key])
+      try noteRestatements("said.key = ?3", key, at: time)
     }
     try run(
       """
@@ -497,6 +500,13 @@ extension Database {
           AND status = (SELECT key FROM status WHERE fromUnit = ? AND id = ?
             AND direction = 'sent' AND code = '13' AND toUnit = ?)
         """, [time.microseconds, answer.to.rawValue, id.rawValue, sender.rawValue])
+      // It may have come and not been believed.
+      let asked = try one(
+        """
+        SELECT key FROM status WHERE fromUnit = ? AND id = ? AND direction = 'sent' AND code = '13'
+          AND toUnit = ?
+        """, [answer.to.rawValue, id.rawValue, sender.rawValue])
+      if let key: Int64 = asked?["key"] { try noteRestatements("said.key = ?3", key, at: time) }
     }
     if answer.hasMore {
       try run(

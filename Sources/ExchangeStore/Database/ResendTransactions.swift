@@ -11,6 +11,8 @@ extension Store {
     package let before: OutgoingState
     /// Nil when it was queued again, otherwise why not.
     package let refusal: String?
+    /// What a person should know about it.
+    package var remark: String?
   }
 
   /// Deliveries in one transaction of a resend: a second's work at the most, so that the daemon and
@@ -28,8 +30,17 @@ extension Store {
   ) throws -> [ResendResult] {
     guard keys.count > Self.resendStep, !dryRun else {
       return try write { database in
-        try keys.map {
-          try database.resend($0, reason: reason, dryRun: dryRun, at: time, by: actor)
+        let subject = try database.subject(ofDeliveries: keys)
+        // One act for the command, and none when nothing was done.
+        var act: Int64?
+        return try keys.map {
+          try database.resend($0, reason: reason, dryRun: dryRun, at: time, by: actor) {
+            if act == nil {
+              act = try database.act(
+                .resend, about: subject, reason: reason, at: time, by: actor)
+            }
+            return act
+          }
         }
       }
     }
@@ -69,7 +80,7 @@ extension Store {
     try write { database in
       let items = try database.all(
         """
-        SELECT delivery, reason, actor FROM resendItem
+        SELECT delivery, reason, actor, act FROM resendItem
         JOIN resendJob ON resendJob.key = resendItem.job WHERE job = ? ORDER BY delivery LIMIT ?
         """, [job, Self.resendStep])
       guard let last = items.last else {
@@ -81,7 +92,8 @@ extension Store {
       let results = try items.map { item in
         try database.resend(
           item["delivery"], reason: item["reason"], dryRun: false, at: time,
-          by: Actor(item["actor"]))
+          by: Actor(item["actor"])
+        ) { item["act"] }
       }
       try database.run(
         "DELETE FROM resendItem WHERE job = ? AND delivery <= ?",
@@ -99,9 +111,11 @@ extension Database {
   fileprivate func insertJob(_ keys: [Int64], reason: String, at time: Timestamp, by actor: Actor)
     throws -> Int64
   {
+    let act = try act(
+      .resend, about: try subject(ofDeliveries: keys), reason: reason, at: time, by: actor)
     try run(
-      "INSERT INTO resendJob (actor, reason, total, createdAt) VALUES (?, ?, ?, ?)",
-      [actor.name, reason, Set(keys).count, time.microseconds])
+      "INSERT INTO resendJob (actor, reason, total, createdAt, act) VALUES (?, ?, ?, ?, ?)",
+      [actor.name, reason, Set(keys).count, time.microseconds, act])
     let job = lastInsertedRowID
     for key in keys {
       try run(
@@ -110,22 +124,54 @@ extension Database {
     return job
   }
 
+  /// The document when all the deliveries are of one.
+  fileprivate func subject(ofDeliveries keys: [Int64]) throws -> ActSubject {
+    var only: (key: Int64, id: RecordID)?
+    for key in keys {
+      guard
+        let row = try one(
+          """
+          SELECT document.key, document.id FROM delivery
+          JOIN document ON document.key = delivery.document WHERE delivery.key = ?
+          """, [key])
+      else { continue }
+      let found = (key: row["key"] as Int64, id: try row.recordID("id"))
+      if let only, only.key != found.key { return .deliveries }
+      only = found
+    }
+    return only.map { .document($0.key, $0.id) } ?? .deliveries
+  }
+
+  /// `act` is asked for when the delivery is queued.
   fileprivate func resend(
-    _ key: Int64, reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor
+    _ key: Int64, reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor,
+    act: () throws -> Int64?
   ) throws -> Store.ResendResult {
     guard
       let row = try one(
         """
-        SELECT d.state, d.document, d.recipient, document.id, document.frozen FROM delivery d
-        JOIN document ON document.key = d.document WHERE d.key = ?
+        SELECT d.state, d.document, d.recipient, document.id, document.frozen, u.outcome,
+          claim.code FROM delivery d
+        JOIN document ON document.key = d.document
+        LEFT JOIN received u ON u.key = (SELECT max(claim.received) FROM claim
+          JOIN received r ON r.key = claim.received AND r.state = 'quarantined'
+          WHERE claim.document = d.document AND claim.unit = d.recipient)
+        LEFT JOIN claim ON claim.received = u.key WHERE d.key = ?
         """, [key])
     else { throw StoreError(.notFound, "delivery \(key)") }
     let state = try row.outgoingState("state")
     let frozen: String? = row["frozen"]
+    // An answer that came and was not believed is as good as none: sent again, the document makes the
+    // unit answer anew, with the certificates that it signs with now.
+    let unbelieved: String? = (row["outcome"] as String?).map { outcome in
+      let code: String? = row["code"]
+      return "a status\(code.map { " \($0)" } ?? "") came and was not believed: \(outcome)"
+    }
     let refusal: String? =
       switch state {
       case _ where frozen != nil: "the document was \(frozen ?? "")"
       case .queued: "it is already waiting to be sent"
+      case .published where unbelieved != nil: nil
       case .published: "the broker has it and the receipt is outstanding"
       case .delivered: "the receipt is there"
       case .retrying, .suspended, .refused, .expired, .cancelled: nil
@@ -141,11 +187,12 @@ extension Database {
         """, [time.microseconds, key])
       try record(
         "delivery", key, document: row["document"], from: state.rawValue, to: "queued", at: time,
-        by: actor, cause: "resent", detail: reason)
+        by: actor, act: try act(), cause: "resent", detail: reason)
     }
     return Store.ResendResult(
       delivery: key, document: try row.recordID("id"), to: try row.unit("recipient"),
-      before: state, refusal: refusal)
+      before: state, refusal: refusal,
+      remark: [.published, .queued].contains(state) ? unbelieved : nil)
   }
 }
 

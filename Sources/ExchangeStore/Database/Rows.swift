@@ -74,16 +74,16 @@ extension Database {
 
   func record(
     _ subject: String, _ key: Int64, document: Int64?, from: String?, to: String, at: Timestamp,
-    by actor: Actor, cause: String, detail: String? = nil
+    by actor: Actor, act: Int64? = nil, cause: String, detail: String? = nil
   ) throws {
     // Kept for ever, and a peer may have a say in it.
     let detail = detail.map { $0.utf8.count > 500 ? TextRules.fitting($0, maximum: 500) : $0 }
     try run(
       """
       INSERT INTO history (at, subject, subjectKey, document, fromState, toState, actor, cause,
-        detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        detail, act) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """,
-      [at.microseconds, subject, key, document, from, to, actor.name, cause, detail])
+      [at.microseconds, subject, key, document, from, to, actor.name, cause, detail, act])
   }
 
   /// As `record`, for a received message. Its arrival is written with the first change of its state:
@@ -104,7 +104,10 @@ extension Database {
   }
 
   /// `sender` is the unit whose pieces brought it, nil for content of this unit.
-  func insert(_ content: StoredContent, from sender: UnitID?, at time: Timestamp) throws {
+  func insert(
+    _ content: StoredContent, from sender: UnitID?, at time: Timestamp, by actor: Actor = .daemon,
+    act: Int64? = nil
+  ) throws {
     let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
     try run(
       """
@@ -118,7 +121,8 @@ extension Database {
       ])
     if changesCount == 1 {
       try run("DELETE FROM spoiled WHERE sha256 = ?", [content.sha256.bytes])
-      try note(content.sha256, cause: "content whole again", detail: nil, at: time, by: .daemon)
+      try note(
+        content.sha256, cause: "content whole again", detail: nil, at: time, by: actor, act: act)
     }
     if let sender { try insertSource(sender, content.sha256, size: content.size, at: time) }
   }
@@ -207,32 +211,36 @@ extension Database {
 
   /// Stores a status in the log. Returns its key, or nil when (sender, id) is already there.
   func insertStatus(
-    _ statement: StatusStatement, direction: String, signed: Data, document: Int64?,
-    received: Int64?, at time: Timestamp
+    _ status: SignedStatus, direction: String, document: Int64?, received: Int64?,
+    replaces: Int64? = nil, at time: Timestamp
   ) throws -> Int64? {
+    let statement = status.statement
     try run(
       """
       INSERT INTO status (direction, id, document, received, documentID, fromUnit, toUnit, code,
-        at, reasonCode, note, arrivalNumber, staff, signed, recordedAt)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fromUnit, id) DO NOTHING
+        at, reasonCode, note, arrivalNumber, staff, signed, recordedAt, signer, replaces)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fromUnit, id) DO NOTHING
       """,
       [
         direction, statement.statusID.rawValue, document, received,
         statement.documentID.rawValue, statement.from.organId.rawValue, statement.to.rawValue,
         statement.code.rawValue, statement.timestamp.microseconds, statement.reasonCode,
-        statement.note, statement.arrivalNumber, statement.staff, signed, time.microseconds,
+        statement.note, statement.arrivalNumber, statement.staff, status.signed,
+        time.microseconds, status.signer, replaces,
       ])
     return changesCount == 1 ? lastInsertedRowID : nil
   }
 
-  /// Stores a status of ours and queues it in the same transaction.
+  /// Stores a status of ours and queues it in the same transaction. `replaces`: the statement of ours
+  /// that this one says anew.
   func enqueueStatus(
-    _ statement: StatusStatement, signed: Data, document: Int64?, received: Int64?,
-    lane: Lane = .express, at time: Timestamp
+    _ status: SignedStatus, document: Int64?, received: Int64?, lane: Lane = .express,
+    replaces: Int64? = nil, at time: Timestamp
   ) throws {
+    let statement = status.statement
     guard
       let key = try insertStatus(
-        statement, direction: "sent", signed: signed, document: document, received: received,
+        status, direction: "sent", document: document, received: received, replaces: replaces,
         at: time)
     else { return }
     try run(
@@ -266,7 +274,7 @@ extension Database {
   /// Cancels what is left to send of a document of ours.
   func cancelUnsent(
     _ id: RecordID, of unit: UnitID, cause: String, detail: String?, at time: Timestamp,
-    by actor: Actor
+    by actor: Actor, act: Int64? = nil
   ) throws {
     let rows = try all(
       """
@@ -275,12 +283,13 @@ extension Database {
         AND d.state IN ('queued', 'retrying', 'suspended')
       """, [id.rawValue, unit.rawValue])
     for row in rows {
-      try cancel(delivery: row["key"], cause: cause, detail: detail, at: time, by: actor)
+      try cancel(delivery: row["key"], cause: cause, detail: detail, at: time, by: actor, act: act)
     }
   }
 
   func cancel(
-    delivery key: Int64, cause: String, detail: String?, at time: Timestamp, by actor: Actor
+    delivery key: Int64, cause: String, detail: String?, at time: Timestamp, by actor: Actor,
+    act: Int64? = nil
   ) throws {
     guard let row = try one("SELECT document, state FROM delivery WHERE key = ?", [key]) else {
       return
@@ -290,7 +299,7 @@ extension Database {
       [time.microseconds, key])
     try record(
       "delivery", key, document: row["document"], from: row["state"], to: "cancelled", at: time,
-      by: actor, cause: cause, detail: detail)
+      by: actor, act: act, cause: cause, detail: detail)
   }
 
   /// A message that was judged before came again: it is judged as if it had arrived now. What was
@@ -313,13 +322,16 @@ extension Database {
       by: .daemon, cause: "arrived again")
   }
 
-  /// Sends the stored statuses about a received message again, byte for byte.
+  /// Sends the stored statuses about a received message again, byte for byte. Those that were signed
+  /// with other certificates than now the judge says anew too.
   func requeueStatuses(ofReceived key: Int64, at time: Timestamp) throws {
     try run(
       """
       UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
-      WHERE state <> 'queued' AND status IN (SELECT key FROM status WHERE received = ?)
+      WHERE state <> 'queued' AND status IN (SELECT status.key FROM status
+        WHERE status.received = ? AND \(StatusOrder.isCurrent("status")))
       """,
       [time.microseconds, key])
+    try noteRestatements("said.received = ?3", key, at: time)
   }
 }

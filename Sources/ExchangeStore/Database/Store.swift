@@ -182,10 +182,3 @@ package final class Store: Sendable {
     }
   }
 }
-
-/// Who caused a transition: shown in every history.
-package struct Actor: Sendable, Hashable {
-  package let name: String
-  package init(_ name: String) { self.name = name }
-  package static let daemon = Actor("daemon")
-}

@@ -7,6 +7,44 @@ enum Migration004 {
 
   /// Who acted: one row for every act of a person.
   private static let acts = """
+    -- Ids and codes only: free text is in actText, which may be removed.
+    CREATE TABLE act (
+      key INTEGER PRIMARY KEY,
+      at INTEGER NOT NULL,
+      verb TEXT NOT NULL CHECK (verb <> ''),
+      capacity TEXT NOT NULL CHECK (capacity IN ('unit', 'own', 'operator')),
+      account TEXT,
+      osUser TEXT,
+      -- Who called sudo, as sudo says it.
+      sudoUser TEXT,
+      onBehalfOf TEXT,
+      delegation TEXT,
+      -- cli, or the address of a browser.
+      place TEXT NOT NULL,
+      -- What it is about: document, deliveries, message, unit, content.
+      kind TEXT NOT NULL CHECK (kind <> ''),
+      subjectKey INTEGER,
+      subjectID TEXT,
+      document INTEGER REFERENCES document (key),
+      CHECK ((capacity = 'operator') = (account IS NULL)),
+      CHECK (account IS NOT NULL OR osUser IS NOT NULL),
+      CHECK (delegation IS NULL OR onBehalfOf IS NOT NULL)
+    ) STRICT;
+    CREATE INDEX act_document ON act (document, key) WHERE document IS NOT NULL;
+    CREATE TRIGGER act_kept BEFORE UPDATE ON act
+    BEGIN SELECT RAISE(ABORT, 'an act is never changed'); END;
+    CREATE TRIGGER act_stays BEFORE DELETE ON act
+    BEGIN SELECT RAISE(ABORT, 'an act is never deleted'); END;
+
+    -- What a person wrote about an act.
+    CREATE TABLE actText (
+      act INTEGER NOT NULL PRIMARY KEY REFERENCES act (key),
+      reason TEXT NOT NULL
+    ) STRICT;
+
+    -- The act that caused a transition; NULL for what the node does by itself, and before this table.
+    ALTER TABLE history ADD COLUMN act INTEGER REFERENCES act (key);
+    ALTER TABLE resendJob ADD COLUMN act INTEGER REFERENCES act (key);
     """
 
   /// Idempotency keys of `send`.
@@ -177,5 +215,27 @@ enum Migration004 {
 
   /// What a statement is about although it was not believed.
   private static let statements = """
+    -- The certificates that a statement of ours was signed with (their digest); NULL for older ones.
+    ALTER TABLE status ADD COLUMN signer TEXT CHECK (length(signer) = 64);
+    -- The statement of ours that this one repeats, signed with other certificates.
+    ALTER TABLE status ADD COLUMN replaces INTEGER REFERENCES status (key);
+    CREATE UNIQUE INDEX status_replaces ON status (replaces) WHERE replaces IS NOT NULL;
+
+    -- Statements of ours that somebody asked for and that are to be signed anew.
+    CREATE TABLE restatement (
+      status INTEGER NOT NULL PRIMARY KEY REFERENCES status (key),
+      askedAt INTEGER NOT NULL
+    ) STRICT;
+
+    -- What a status that was not believed says it is about: unverified.
+    ALTER TABLE received ADD COLUMN correlationID TEXT;
+    CREATE TABLE claim (
+      received INTEGER NOT NULL PRIMARY KEY REFERENCES received (key) ON DELETE CASCADE,
+      document INTEGER NOT NULL REFERENCES document (key),
+      unit TEXT NOT NULL,
+      code TEXT,
+      at INTEGER
+    ) STRICT;
+    CREATE INDEX claim_document ON claim (document, unit, received);
     """
 }

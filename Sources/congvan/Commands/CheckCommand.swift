@@ -76,13 +76,15 @@ struct CheckCommand: ParsableCommand {
 
   /// Sets aside what is damaged and takes in what the files have of it.
   private func repair(_ store: Store) throws -> [ContentFinding] {
-    let now = SystemClock().now
+    let (now, actor) = (SystemClock().now, Assembly.actor)
+    // One act for the whole command, made by its first change.
+    var act: Int64?
     for finding in try store.contentFindings(full: full).damaged
     where finding.condition.isDamage {
-      _ = try store.setAside(finding.sha256, at: now, by: Assembly.actor)
+      _ = try store.setAside(finding.sha256, at: now, by: actor, act: &act)
     }
     let lost = try store.lostContent()
-    let adopted = Set(try store.adoptContent(at: now))
+    let adopted = Set(try store.adoptContent(at: now, by: actor, act: &act))
     var repaired = lost.filter { adopted.contains($0.sha256) }
     for path in files {
       var isFolder: ObjCBool = false
@@ -96,7 +98,7 @@ struct CheckCommand: ParsableCommand {
       }
       var found: [ContentFinding] = []
       for path in paths {
-        if let finding = try store.repairContent(from: path, at: now, by: Assembly.actor) {
+        if let finding = try store.repairContent(from: path, at: now, by: actor, act: &act) {
           found.append(finding)
         }
       }

@@ -106,7 +106,8 @@ struct DeliveriesCommand: ParsableCommand {
         [
           delivery.document.rawValue, delivery.to.rawValue, delivery.stateText(watch),
           delivery.statusText, "\(delivery.attempts)", delivery.updatedAt.shown,
-          delivery.lastError.map { "\($0) \(delivery.lastErrorText ?? "")" } ?? "",
+          (delivery.lastError.map { "\($0) \(delivery.lastErrorText ?? "")" } ?? "")
+            + delivery.unbelievedMark,
         ]
       })
   }

@@ -14,6 +14,7 @@ extension DeliverySummary {
       "createdAt": .time(createdAt), "publishedAt": .time(publishedAt),
       "deliveredAt": .time(finishedAt), "updatedAt": .time(updatedAt),
       "overdue": .bool(isOverdue(watch)), "expiring": .bool(isExpiring(watch)),
+      "unbelieved": unbelieved.map(\.json) ?? .null,
     ])
   }
 

@@ -30,7 +30,7 @@ struct ReconcileCommand: ParsableCommand {
       let steward = Steward(
         context: try assembly.context(), policy: try assembly.settings.reconciliation,
         log: Logger(label: "congvan"))
-      for pair in try reconciliations() { try steward.tally(pair.unit) }
+      for pair in try reconciliations() { try steward.tally(pair.unit, by: Assembly.actor) }
     }
     let pairs = try reconciliations()
     if json {

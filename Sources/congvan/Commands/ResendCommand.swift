@@ -10,7 +10,8 @@ struct ResendCommand: ParsableCommand {
     discussion: """
       Name documents or deliveries (ID or ID/UNIT), take all that failed with --failed, or those of \
       a unit, a document or a time with --to, --document, --since and --until; criteria narrow each \
-      other. What is in flight or delivered is left alone, and the list says so.
+      other. What is in flight or delivered is left alone, and the list says so; what is in flight goes \
+      again when its unit has answered and the answer was not believed.
       """)
 
   @Argument(help: "Ids of documents or deliveries.") var ids: [String] = []
@@ -45,6 +46,7 @@ struct ResendCommand: ParsableCommand {
               "before": .string(result.before.rawValue),
               "resent": .bool(result.refusal == nil && !dryRun),
               "wouldResend": .bool(result.refusal == nil), "refusal": .text(result.refusal),
+              "remark": .text(result.remark),
             ])
           }))
     }
@@ -53,7 +55,8 @@ struct ResendCommand: ParsableCommand {
       results.map { result in
         [
           result.document.rawValue, result.to.rawValue, result.before.rawValue,
-          result.refusal.map { "left alone: \($0)" } ?? (dryRun ? "would be queued" : "queued"),
+          (result.refusal.map { "left alone: \($0)" } ?? (dryRun ? "would be queued" : "queued"))
+            + (result.remark.map { " (\($0))" } ?? ""),
         ]
       })
   }

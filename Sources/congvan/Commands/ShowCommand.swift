@@ -21,6 +21,8 @@ struct ShowCommand: ParsableCommand {
     let deliveries = try store.deliveries(filter)
     let statuses = try store.statuses(document: document.key)
     let history = try store.history(document: document.key)
+    let acts = try store.acts(document: document.key)
+    let unbelieved = try store.unbelieved(document: document.key)
     let incoming = try store.incomingDocument(key: document.key)
     let signature = try SignatureText(assembly: assembly, store: store).text(
       of: document, incoming: incoming, deliveries: deliveries, history: history)
@@ -42,6 +44,8 @@ struct ShowCommand: ParsableCommand {
           ])
         })
       members["history"] = .array(history.map(\.json))
+      members["acts"] = .array(acts.map(\.json))
+      members["unbelieved"] = .array(unbelieved.map(\.json))
       return try Console.print(.object(members))
     }
     Console.print(
@@ -67,7 +71,8 @@ struct ShowCommand: ParsableCommand {
       for delivery in deliveries {
         Console.print(
           "  \(delivery.to)  \(delivery.stateText(watch))  \(delivery.statusText)"
-            + (delivery.lastError.map { "  \($0) \(delivery.lastErrorText ?? "")" } ?? ""))
+            + (delivery.lastError.map { "  \($0) \(delivery.lastErrorText ?? "")" } ?? "")
+            + delivery.unbelievedMark)
       }
     }
     if !statuses.isEmpty {
@@ -78,6 +83,14 @@ struct ShowCommand: ParsableCommand {
           "  \(status.at.shown)  \(status.from) → \(status.to)  \(status.code) \(words)"
             + (status.reasonCode.map { "  \($0)" } ?? "") + (status.note.map { ": \($0)" } ?? ""))
       }
+    }
+    if !unbelieved.isEmpty {
+      Console.print("\nTrạng thái đến mà chưa tin được (nội dung chưa kiểm chứng)")
+      for status in unbelieved { Console.print(status.lines(document: document.id)) }
+    }
+    if !acts.isEmpty {
+      Console.print("\nNgười thực hiện")
+      for act in acts { Console.print("  " + act.line) }
     }
     Console.print("\nLịch sử")
     for entry in history { Console.print("  " + entry.line) }
