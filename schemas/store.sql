@@ -351,6 +351,20 @@ CREATE TABLE actText (
   reason TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE issueKey (
+  key TEXT NOT NULL PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 128),
+  document INTEGER NOT NULL UNIQUE REFERENCES document (key),
+  -- JSON: field of the request → SHA-256 of its value, to tell a repetition from another document.
+  fields BLOB NOT NULL,
+  createdAt INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER issueKey_kept BEFORE UPDATE ON issueKey
+BEGIN SELECT RAISE(ABORT, 'a key is never changed'); END;
+
+CREATE INDEX document_number ON document (codeNotation, issuedDate, codeNumber)
+  WHERE direction = 'outgoing';
+
 CREATE INDEX received_unjudged ON received (lane, sender, key)
   WHERE state = 'received' AND notBefore IS NULL;
 

@@ -14,10 +14,13 @@ package enum NodeErrorCode: String, FailureCode {
   case exportExists = "EXPORT-EXISTS"
   case exportFailed = "EXPORT-FAILED"
   case verifyFailed = "VERIFY-FAILED"
+  case notAnExport = "NOT-AN-EXPORT"
   case known = "DOCUMENT-KNOWN"
   case notAUnit = "UNIT-NOT-IN-DIRECTORY"
   case notYetWhole = "DOCUMENT-INCOMPLETE"
   case reason = "REASON-MISSING"
+  case badKey = "SEND-KEY"
+  case keyUsed = "SEND-KEY-USED"
 
   package var hint: String {
     switch self {
@@ -28,9 +31,13 @@ package enum NodeErrorCode: String, FailureCode {
     case .alreadyRefused, .known: "Nothing to do; see: congvan show ID"
     case .exportExists: "Give an empty or new folder with --out."
     case .exportFailed: "Check the folder's permissions and free space."
+    case .notAnExport: "Give the folder that congvan export wrote, or the manifest.p7m in it."
     case .verifyFailed: "Do not use this copy; ask the sender or the exporting unit for a new one."
     case .notAUnit: "Ask the federation to enter this unit and its certificate in the directory."
     case .notYetWhole: "Wait until every attachment has arrived; see: congvan show ID"
+    case .badKey:
+      "Give a key that your program makes once for each document, such as an order number."
+    case .keyUsed: "Use another key for another document."
     case .reason: "Give a reason: it is recorded, and sent along with a refusal."
     }
   }

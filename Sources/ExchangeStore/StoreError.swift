@@ -15,6 +15,7 @@ package enum StoreErrorCode: String, FailureCode {
   case readOnly = "STORE-READ-ONLY"
   case busy = "STORE-BUSY"
   case fileSystem = "STORE-FILE-SYSTEM"
+  case denied = "PERMISSION-DENIED"
   case contentMissing = "STORE-CONTENT-MISSING"
   case contentDamaged = "STORE-CONTENT-DAMAGED"
   case illegalTransition = "STORE-ILLEGAL-TRANSITION"
@@ -24,8 +25,9 @@ package enum StoreErrorCode: String, FailureCode {
 
   package var hint: String {
     switch self {
-    case .missing: "Make a node folder with: congvan init --unit ID --name NAME"
-    case .unusable: "Check that the folder is writable and that the disk is not full."
+    case .missing:
+      "Name the right folder with --dir; make one with: congvan init --unit ID --name NAME"
+    case .unusable: "Look at the database with: congvan check; and at the disk: df, dmesg"
     case .notDurable: "Use the SQLite of the distribution; the node refuses to run without fsync."
     case .newer: "Run the version of congvan that last used this folder, or a newer one."
     case .corrupt: "Stop the node, keep the folder, and restore the last backup."
@@ -33,6 +35,7 @@ package enum StoreErrorCode: String, FailureCode {
     case .full: "Free disk space; nothing is lost, the node goes on by itself."
     case .readOnly: "Make the node's folder and its disk writable for this user."
     case .busy: "Another process keeps the database locked; try again."
+    case .denied: "Run the command as the user that owns the node's folder: sudo -u USER congvan …"
     case .fileSystem: "Check free space and permissions of the node's folder."
     case .contentMissing, .contentDamaged:
       "Restore blobs/ from the backup, or: congvan check --repair FILE; then: congvan resend ID"

@@ -15,12 +15,27 @@ struct Assembly {
   let settings: Settings
   let hashing = OpenSSLHashing()
 
-  func store() throws -> Store { try Store(folder: settings.folder, hashing: hashing) }
+  /// The node's database. Throws when this process is not the owner's, or when the database is
+  /// another unit's than `unit.id`.
+  func store() throws -> Store {
+    try NodeOwner.requireOwner(of: settings.folder)
+    let store = try Store(folder: settings.folder, hashing: hashing)
+    let unit = try settings.unit.organId
+    if let known = try store.unit(), known != unit {
+      throw ConfigError(
+        .unitChanged,
+        "unit.id: “\(unit)” in the configuration, but the database is that of “\(known)”",
+        next: "Set unit.id back to “\(known)”; for “\(unit)” make a node folder of its own with: "
+          + "congvan init --unit \(unit) --name NAME --dir DIR")
+    }
+    return store
+  }
 
   func directory(log: Logger? = nil) throws -> DirectoryFile {
     guard let path = settings.path("directory.file") else {
       throw ConfigError(.missingKey, "directory.file: is empty")
     }
+    try settings.requireAccess("directory.file")
     return try DirectoryFile(path: path, hashing: hashing, log: log) {
       CertificateInfo.problem(ofDER: $0)
     }
@@ -32,6 +47,8 @@ struct Assembly {
   }
 
   func signingKey() throws -> SigningKey {
+    try settings.requireAccess(
+      "signing.passphraseFile", "signing.pkcs12File", "signing.keyFile", "signing.certificateFile")
     let passphrase = try settings.secret(
       "signing.passphraseFile", variable: "CONGVAN_SIGNING_PASSPHRASE")
     if let pkcs12 = try settings.keyPath("signing.pkcs12File") {
@@ -48,6 +65,7 @@ struct Assembly {
     guard let anchors = settings.path("trust.anchorsFile") else {
       throw ConfigError(.missingKey, "trust.anchorsFile: is empty")
     }
+    try settings.requireAccess("trust.anchorsFile", "trust.crlFile")
     return try TrustStore.load(
       anchors: anchors, revocationLists: revocationLists ?? settings.path("trust.crlFile"))
   }
@@ -105,7 +123,7 @@ struct Assembly {
   /// The person at the keyboard, as the operating system knows them. Under sudo also who called it,
   /// which is what the environment says.
   static var actor: Actor {
-    let name = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid \(getuid())"
+    let name = UserName.of(NodeOwner.invoker)
     let caller = ProcessInfo.processInfo.environment["SUDO_USER"].flatMap { text in
       let isName =
         (1...64).contains(text.utf8.count)
@@ -165,7 +183,6 @@ struct Assembly {
   }
 
   func logger() -> Logger {
-    LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
     var log = Logger(label: "congvan")
     log.logLevel = Logger.Level(rawValue: settings["log.level"]) ?? .info
     return log

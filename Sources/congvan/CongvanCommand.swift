@@ -1,6 +1,8 @@
 import ArgumentParser
 import ExchangeCore
+import ExchangeNode
 import Foundation
+import Logging
 
 #if canImport(Glibc)
   import Glibc
@@ -38,8 +40,10 @@ enum Main {
   static func main() async {
     // Whatever is written (database, WAL, blobs, keys, exports) is private to this user.
     umask(0o077)
-    // A reader that went away ends a write with an error, not the process.
-    signal(SIGPIPE, SIG_IGN)
+    _ = NodeOwner.invoker
+    Output.prepare()
+    // Before any logger is made: none goes another way.
+    LoggingSystem.bootstrap { label in HarmlessLog(label: label) { Output.writeError($0) } }
     do {
       var command = try CongvanCommand.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -47,6 +51,7 @@ enum Main {
       } else {
         try command.run()
       }
+      Output.finish()
     } catch let error as any ReportableError {
       exit(Console.explain(error))
     } catch let error as ExitCode {
@@ -56,9 +61,12 @@ enum Main {
       case .failure: exit(Console.explain(error))
       case .validationFailure:
         exit(Console.explain(usage: CongvanCommand.fullMessage(for: error)))
-      default: break
+      case let status:
+        // Help, the version, a completion script.
+        Output.write(CongvanCommand.fullMessage(for: error) + "\n")
+        Output.finish()
+        exit(status.rawValue)
       }
-      CongvanCommand.exit(withError: error)
     }
   }
 }
@@ -80,7 +88,8 @@ struct NodeFolder: ParsableArguments {
   }
 
   func assembly() throws -> Assembly {
-    Assembly(
+    try NodeOwner.enter(folder: try path)
+    return Assembly(
       settings: try Settings(
         folder: try path, environment: ProcessInfo.processInfo.environment))
   }

@@ -2,24 +2,27 @@ import ArgumentParser
 import ExchangeCore
 import Foundation
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// What the commands print. Results go to standard output, everything else to standard error.
 enum Console {
-  static func print(_ text: String) {
-    FileHandle.standardOutput.write(Data((text + "\n").utf8))
-  }
+  static func print(_ line: Line) { Output.write(line.text + "\n") }
 
-  static func note(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
-  }
+  static func note(_ line: Line) { Output.writeError(line.text + "\n") }
 
-  static func print(_ json: JSON) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes, .sortedKeys]
-    FileHandle.standardOutput.write(try encoder.encode(json) + Data("\n".utf8))
+  static func print(_ json: JSON) { Output.write(json.written() + "\n") }
+
+  /// A JSON array whose members are made one after the other and never all held in memory.
+  static func array(_ fill: (_ emit: (JSON) -> Void) throws -> Void) rethrows {
+    var text = "["
+    var isEmpty = true
+    try fill { item in
+      text += (isEmpty ? "\n  " : ",\n  ") + item.written(indent: 2)
+      isEmpty = false
+      if text.utf8.count >= 65_536 {
+        Output.write(text)
+        text = ""
+      }
+    }
+    Output.write(text + (isEmpty ? "\n\n]\n" : "\n]\n"))
   }
 
   /// Says what should be known about an act that was carried out.
@@ -51,25 +54,55 @@ enum Console {
     if let first = lines.first, first.hasPrefix("Error: ") {
       lines[0] = String(first.dropFirst("Error: ".count))
     }
-    note("error[USAGE]: \(lines.joined(separator: "\n"))")
+    note("error[USAGE]: \(lines: lines.joined(separator: "\n"))")
     note("  next: See what it takes with: \(help)")
     return ExitCode.validationFailure.rawValue
   }
 
   /// A table with aligned columns; text is in NFC, so one scalar is one column for our languages.
   static func table(_ header: [String], _ rows: [[String]]) {
-    let all = [header] + rows
-    let widths = header.indices.map { column in
-      all.map { $0[column].unicodeScalars.count }.max() ?? 0
-    }
-    for row in all {
-      let cells = zip(row, widths).enumerated().map { index, cell in
-        index == header.count - 1
-          ? cell.0
-          : cell.0 + String(repeating: " ", count: cell.1 - cell.0.unicodeScalars.count)
+    table(header) { emit in rows.forEach(emit) }
+  }
+
+  /// A table whose rows are made one after the other: columns are aligned within a page of rows, and
+  /// never become narrower.
+  static func table(
+    _ header: [String], _ fill: (_ emit: ([String]) -> Void) throws -> Void
+  ) rethrows {
+    var page = [header]
+    var widths = header.map { _ in 0 }
+    func flush() {
+      for row in page {
+        for (column, cell) in row.enumerated() {
+          widths[column] = max(widths[column], cell.unicodeScalars.count)
+        }
       }
-      print(cells.joined(separator: "  "))
+      Output.write(page.map { aligned($0, widths) + "\n" }.joined())
+      page = []
     }
+    try fill { row in
+      page.append(row.map { HarmlessText.line($0) })
+      if page.count == 500 { flush() }
+    }
+    flush()
+  }
+
+  private static func aligned(_ row: [String], _ widths: [Int]) -> String {
+    zip(row, widths).enumerated().map { index, cell in
+      index == row.count - 1
+        ? cell.0
+        : cell.0 + String(repeating: " ", count: cell.1 - cell.0.unicodeScalars.count)
+    }.joined(separator: "  ")
+  }
+
+  /// For `validate`: how many rows a listing may have at the most.
+  static func checkLimit(_ limit: Int) throws {
+    guard (1..<Int.max).contains(limit) else { throw ValidationError("--limit is 1 or more.") }
+  }
+
+  /// A listing never ends without a word before its end.
+  static func noteMore(_ limit: Int, _ what: Line) {
+    note("note: only \(limit) \(what) are listed, there are more: --limit")
   }
 
   /// `text` on one line of at most `width` scalars.
@@ -83,33 +116,6 @@ enum Console {
     case ..<1024: "\(count) B"
     case ..<1_048_576: "\((count + 512) / 1024) KB"
     default: "\((count * 10 + 524_288) / 1_048_576 / 10) MB"
-    }
-  }
-}
-
-/// JSON with explicit nulls and documented member names.
-indirect enum JSON: Encodable {
-  case string(String)
-  case number(Double)
-  case integer(Int64)
-  case bool(Bool)
-  case null
-  case array([JSON])
-  case object([String: JSON])
-
-  static func text(_ value: String?) -> JSON { value.map(JSON.string) ?? .null }
-  static func time(_ value: Timestamp?) -> JSON { .text(value?.iso8601) }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .string(let value): try container.encode(value)
-    case .number(let value): try container.encode(value)
-    case .integer(let value): try container.encode(value)
-    case .bool(let value): try container.encode(value)
-    case .null: try container.encodeNil()
-    case .array(let values): try container.encode(values)
-    case .object(let members): try container.encode(members)
     }
   }
 }

@@ -1,6 +1,7 @@
 import AMQPTransport
 import ExchangeCore
 import ExchangeNode
+import ExchangeStore
 import Foundation
 import Yams
 
@@ -16,16 +17,22 @@ enum ConfigErrorCode: String, FailureCode {
   case secretUnreadable = "CONFIG-SECRET-UNREADABLE"
   case secretExposed = "CONFIG-SECRET-EXPOSED"
   case noFolder = "CONFIG-NO-FOLDER"
+  case denied = "PERMISSION-DENIED"
+  case unitChanged = "UNIT-CHANGED"
   case exists = "CONFIG-EXISTS"
 
   var hint: String {
     switch self {
-    case .missing: "Make a node folder with: congvan init --unit ID --name NAME --dir DIR"
-    case .unreadable: "Correct the YAML at the named line; check with: congvan config check"
+    case .missing:
+      "Name the node's folder with --dir DIR or CONGVAN_DIR, or make one with: congvan init --unit ID "
+        + "--name NAME --dir DIR"
+    case .unreadable: "Correct congvan.yaml at the named line; check with: congvan config check"
     case .unknownKey, .badValue, .missingKey:
       "Correct congvan.yaml, then run: congvan config check"
     case .secretUnreadable: "Check the path and that this user may read the file."
     case .secretExposed: "Make the file private: chmod 600 FILE"
+    case .denied: "Run the command as the user that owns the node's folder: sudo -u USER congvan …"
+    case .unitChanged: "Set unit.id back; a unit with another id needs a node folder of its own."
     case .noFolder: "Name the node's folder with --dir DIR or in CONGVAN_DIR."
     case .exists: "Choose another folder; an existing node is never overwritten."
     }
@@ -66,9 +73,7 @@ struct Settings: Sendable {
   init(folder: String, environment: [String: String]) throws {
     self.folder = folder
     let path = "\(folder)/\(Self.fileName)"
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw ConfigError(.missing, "\(path): does not exist or cannot be read")
-    }
+    let data = try Self.contents(path, folder: folder)
     let text = String(decoding: data, as: UTF8.self)
     var given: [String: String] = [:]
     do {
@@ -93,7 +98,9 @@ struct Settings: Sendable {
     {
       let near =
         variables.keys.min { Spelling.distance($0, name) < Spelling.distance($1, name) } ?? ""
-      throw ConfigError(.unknownKey, "environment: unknown “\(name)” — did you mean “\(near)”?")
+      throw ConfigError(
+        .unknownKey, "environment: unknown “\(name)” — did you mean “\(near)”?",
+        next: "Correct or unset the variable, then run: congvan config check")
     }
     for (name, fallback) in Self.keys {
       if let value = environment[Self.variable(name)] {
@@ -107,6 +114,25 @@ struct Settings: Sendable {
       }
     }
     try checkForms()
+  }
+
+  private static func contents(_ path: String, folder: String) throws -> Data {
+    if let problem = PathProblem.readingFile(path) {
+      let code: ConfigErrorCode =
+        switch problem.kind {
+        case .denied: .denied
+        case .missing: .missing
+        case .other: .unreadable
+        }
+      throw ConfigError(
+        code, problem.reason,
+        next: problem.next ?? (code == .unreadable ? "Give the path of a node folder." : nil))
+    }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw ConfigError(
+        .unreadable, "“\(path)”: cannot be read", next: "Look at the disk: dmesg, df")
+    }
+    return data
   }
 
   private static let prefixes = [
@@ -177,6 +203,16 @@ struct Settings: Sendable {
     let value = self[key]
     guard !value.isEmpty else { return nil }
     return value.hasPrefix("/") ? value : "\(folder)/\(value)"
+  }
+
+  /// Throws when this user may not read the files of these keys; what else may be wrong with them is
+  /// for their readers to say.
+  func requireAccess(_ keys: String...) throws {
+    for key in keys {
+      guard let path = path(key), let problem = PathProblem.reading(path), problem.kind == .denied
+      else { continue }
+      throw ConfigError(.denied, "\(key): \(problem.reason)", next: problem.next)
+    }
   }
 
   var unit: Organ {

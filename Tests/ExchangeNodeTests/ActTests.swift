@@ -168,7 +168,9 @@ import Testing
       let path = try alpha.folder.write(pdf(actor.name), as: "\(UUID().uuidString).pdf")
       _ = try office.send(draft([path], to: [Province.beta]))
     }
-    let shown = try alpha.store.outgoingDocuments(limit: 3).reversed().flatMap {
+    var issued: [DocumentSummary] = []
+    _ = try alpha.store.eachOutgoing(limit: 3) { issued.append($0) }
+    let shown = try issued.reversed().flatMap {
       try alpha.store.acts(document: $0.key)
     }
     #expect(shown.map(\.who) == ["root (sudo: an)", "an", "an.nv"])

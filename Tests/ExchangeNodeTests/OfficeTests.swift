@@ -219,7 +219,7 @@ import Testing
     }
     #expect(refused > Array(places).count * 9 / 10)
     try FileManager.default.removeItem(at: manifest)
-    #expect(throws: DocumentError(.attachmentUnreadable, "")) { try verify(folder) }
+    #expect(throws: NodeError(.notAnExport, "")) { try verify(folder) }
     #expect(throws: DocumentError(.attachmentMissing, "")) { try verify(folder + "/không có") }
   }
 

@@ -27,4 +27,6 @@ package enum WarningCode: String, Sendable, Hashable, CaseIterable {
   case recipientCertificate = "RECIPIENT-CERTIFICATE"
   /// The own certificate ends within 30 days.
   case certificateEnds = "CERTIFICATE-ENDS-SOON"
+  /// The date by which an answer is expected is years ahead.
+  case dueFar = "DUE-DATE-FAR"
 }

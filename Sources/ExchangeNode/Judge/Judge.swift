@@ -351,7 +351,7 @@ package final class Judge: Sendable {
         return try refuse(.attachmentFormat, detail, content: content)
       }
     } catch let error as StoreError
-      where [.contentMissing, .fileSystem].contains(error.kind)
+      where [.contentMissing, .fileSystem, .denied].contains(error.kind)
     {
       // A damaged blob folder must not stop the judge: the document waits, and the log says why.
       log.error("content is missing", metadata: ["reason": "\(error.reason)"])

@@ -96,7 +96,9 @@ package struct Bench: Sendable {
       guard lastProgress.duration(to: context.clock.now) < plan.patience else {
         throw NodeError(
           .unreachable,
-          "\(open) documents have no receipt: does the daemon of “\(recipient.id)” run?")
+          "\(open) documents have no receipt after \(plan.patience.seconds) s",
+          next:
+            "See whether the daemon of “\(recipient.id)” and the broker run: congvan config check")
       }
     }
     watermark = try context.store.lastDelivery()

@@ -1,4 +1,5 @@
 package import ExchangeCore
+import ExchangeStore
 package import Foundation
 
 #if canImport(Glibc)
@@ -21,6 +22,22 @@ extension ExportFolder {
     package let statuses: [SignedFile]
 
     package var isIntact: Bool { problems.isEmpty }
+
+    /// The next step when something is wrong: only what was found altered must not be used.
+    package var next: String? {
+      let isHarmless = { (problem: String) in
+        problem.hasPrefix("is missing") || problem.hasPrefix("cannot be read")
+      }
+      guard statuses.allSatisfy({ $0.problem == nil }),
+        attachments.compactMap(\.problem).allSatisfy(isHarmless)
+      else {
+        return attachments.compactMap(\.problem).allSatisfy(isHarmless)
+          ? "The document itself holds; of a status that does not, ask the exporting unit for a new "
+            + "export." : nil
+      }
+      return "Copy the whole exported folder again, files/ included, and check its permissions; "
+        + "nothing was found altered."
+    }
 
     /// What is wrong, each with the name of its file.
     package var problems: [String] {
@@ -54,17 +71,19 @@ extension ExportFolder {
     let file = isFolder.boolValue ? "\(path)/\(manifestName)" : path
     let parent = (file as NSString).deletingLastPathComponent
     let folder = parent.isEmpty ? "." : parent
-    guard let signed = message(at: file) else {
-      throw DocumentError(.attachmentUnreadable, "file “\(file)”: cannot be read")
-    }
+    let signed = try manifestMessage(at: file, isInFolder: isFolder.boolValue)
     switch open(signed) {
     case .early(_, let detail, _):
-      throw NodeError(
-        .verifyFailed, "manifest: \(SignatureProblem.signedInFuture.rawValue): \(detail)")
+      throw ExportKind.failure(of: file, .signedInFuture, detail, signed)
     case .invalid(let problem, let detail, _):
-      throw NodeError(.verifyFailed, "manifest: \(problem.rawValue): \(detail)")
+      throw ExportKind.failure(of: file, problem, detail, signed)
     case .valid(let content, let signers):
-      let manifest = try ManifestCodec.decode(content)
+      let manifest: Manifest
+      do { manifest = try ManifestCodec.decode(content) } catch let error as any ReportableError {
+        // A receipt, or something else that was signed.
+        throw NodeError(
+          .notAnExport, "“\(file)”: is signed, but its content is no manifest: \(error.reason)")
+      }
       let results = manifest.attachments.map { attachment in
         (attachment.name, problem(attachment, at: "\(folder)/files", hashing: hashing))
       }
@@ -80,11 +99,29 @@ extension ExportFolder {
     }
   }
 
+  /// The CMS of a manifest, as DER. Throws with the cause when there is none.
+  private static func manifestMessage(at file: String, isInFolder: Bool) throws -> Data {
+    if let problem = PathProblem.readingFile(file) {
+      if isInFolder, problem.kind == .missing {
+        throw NodeError(
+          .notAnExport, "“\((file as NSString).deletingLastPathComponent)”: has no \(manifestName)")
+      }
+      throw DocumentError(
+        problem.kind == .missing ? .attachmentMissing : .attachmentUnreadable,
+        "file \(problem.reason)", next: problem.next)
+    }
+    guard let signed = message(at: file) else {
+      throw NodeError(
+        .notAnExport, "“\(file)”: is longer than a signed manifest, so it is no exported document")
+    }
+    return signed
+  }
+
   /// The bytes of a regular file, through links too, that is no longer than a message. A pipe would
   /// block.
   static func message(at path: String) -> Data? {
     guard size(at: path).map({ $0 <= WireLimits.bodyBytes }) == true else { return nil }
-    return FileManager.default.contents(atPath: path)
+    return FileManager.default.contents(atPath: path).map(ExportKind.der)
   }
 
   /// Nil when it is no regular file.

@@ -21,6 +21,10 @@ package struct OutgoingDraft: Sendable {
   package var secrecyMark: String?
   /// When the deliveries end although no receipt came.
   package var expiresAt: Timestamp?
+  /// `expiresAt` in the words of the clerk: a span such as 3d ends at another moment each time.
+  package var expiresAsGiven: String?
+  /// Under which the document is issued at most once.
+  package var key: String?
 
   package init(
     files: [String], recipients: [String], number: String, date: String, typeName: String,
@@ -41,6 +45,9 @@ package struct SentDocument: Sendable {
   package let deliveries: [DeliverySummary]
   /// What the clerk should know although the document is issued.
   package let warnings: [Warning]
+  package let key: String?
+  /// True when it had been issued before under the same key, and nothing was done.
+  package let isRepeated: Bool
 }
 
 /// The acts of a clerk or an administrator, as the CLI and the web call them. None needs the daemon:
@@ -59,29 +66,49 @@ package struct Office: Sendable {
   // MARK: Sending
 
   /// Checks, signs and stores a document with its deliveries. Either all of it is queued when this
-  /// returns, or nothing is.
+  /// returns, or nothing is. With a key that was used before, the document of then is the result.
   package func send(_ draft: OutgoingDraft) throws -> SentDocument {
+    let key = try draft.key.map(Self.checkedKey)
+    if let key, let before = try repeated(draft, key) { return before }
     try context.store.files.requireSpace(limits.freeBytes)
     try context.signer.requireBelieved(at: context.clock.now)
     var warnings: [Warning] = []
-    let id = try context.store.files.keeping {
-      var issued = try prepare(draft, &warnings)
-      issued.expiresAt = draft.expiresAt
-      try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
-      return issued.manifest.documentID
+    do {
+      let id = try context.store.files.keeping {
+        var issued = try prepare(draft, &warnings)
+        issued.expiresAt = draft.expiresAt
+        issued.key = key.map { issueKey($0, of: draft, files: issued.contents.map(\.sha256)) }
+        try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+        return issued.manifest.documentID
+      }
+      return try sent(id, key: key, warnings: warnings, isRepeated: false)
+    } catch is IssueKeyTaken {
+      // Another command with the same key was faster.
+      guard let key, let before = try repeated(draft, key) else { throw IssueKeyTaken() }
+      return before
     }
+  }
+
+  func sent(_ id: RecordID, key: String?, warnings: [Warning], isRepeated: Bool) throws
+    -> SentDocument
+  {
     var filter = DeliveryFilter()
     filter.documents = [id]
     let deliveries = try context.store.deliveries(filter)
-    warnings += self.warnings(about: deliveries.map(\.to))
-    CertificateEnd.warning(of: context.signer.certificate, at: context.clock.now)
-      .map { warnings.append($0) }
-    return SentDocument(id: id, deliveries: deliveries, warnings: warnings)
+    var warnings = warnings
+    if !isRepeated {
+      warnings += self.warnings(about: deliveries.map(\.to))
+      CertificateEnd.warning(of: context.signer.certificate, at: context.clock.now)
+        .map { warnings.append($0) }
+    }
+    return SentDocument(
+      id: id, deliveries: deliveries, warnings: warnings, key: key, isRepeated: isRepeated)
   }
 
   /// Everything of `send` but the transaction. Adds what the clerk should know to `warnings`.
   func prepare(_ draft: OutgoingDraft, _ warnings: inout [Warning]) throws -> IssuedDocument {
     let manifest = try record(of: draft, &warnings)
+    try checkPlausibility(of: manifest, &warnings)
     var contents: [StoredContent] = []
     var attachments: [Attachment] = []
     for path in draft.files {
@@ -133,10 +160,14 @@ package struct Office: Sendable {
       return date
     }
     guard !draft.files.isEmpty else { throw DocumentError(.attachmentMissing, "files: none given") }
-    guard !draft.recipients.isEmpty else { throw DocumentError(.recipients, "to: no unit given") }
+    guard !draft.recipients.isEmpty else {
+      throw DocumentError(
+        .recipients, "to: no unit given", next: "Name units in --to; list them with: congvan units")
+    }
     let now = context.clock.now
     if let expiry = draft.expiresAt, expiry <= now {
-      throw DocumentError(.date, "expires: \(expiry.shown) is over")
+      throw DocumentError(
+        .date, "expires: \(expiry.shown) is over", next: "Give a later moment in --expires.")
     }
     let signer = try draft.signerName.map { name in
       SignerInfo(
@@ -145,27 +176,40 @@ package struct Office: Sendable {
         competence: try draft.competence.map { try text($0, "capacity", 10) })
     }
     if signer == nil, draft.position != nil || draft.competence != nil {
-      throw DocumentError(.text, "signer: a position or capacity needs the signer's name")
+      throw DocumentError(
+        .text, "signer: a position or capacity needs the signer's name",
+        next: "Give the name in --signer, or leave out --position and --capacity.")
     }
     var recipients: [Organ] = []
+    var named: Set<UnitID> = []
     for name in draft.recipients {
       for unit in try context.directory.current.resolve(recipient: TextRules.normalized(name)) {
         let isGroup = name.hasPrefix("@")
         if unit.id == context.unit.organId {
           if isGroup { continue }
-          throw DocumentError(.recipients, "to: “\(name)” is this unit itself")
+          throw DocumentError(
+            .recipients, "to: “\(name)” is this unit itself",
+            next: "Leave this unit out; the document is in its outbox anyway.")
         }
         guard unit.isValid(on: CalendarDate(now)) else {
           if isGroup { continue }
           let successor = unit.successor.map { "; its successor is “\($0)”" } ?? ""
           throw DirectoryError(.ended, "to: “\(name)” is not valid today\(successor)")
         }
-        guard !recipients.contains(where: { $0.organId == unit.id }) else {
-          if isGroup { continue }
-          throw DocumentError(.recipients, "to: “\(name)” is named twice")
+        guard isGroup || named.insert(unit.id).inserted else {
+          throw DocumentError(
+            .recipients, "to: “\(name)” is named twice", next: "Name each unit once.")
         }
+        // A unit may be named and be in a group too, whichever comes first.
+        guard !recipients.contains(where: { $0.organId == unit.id }) else { continue }
         recipients.append(Organ(organId: unit.id, organName: unit.name))
       }
+    }
+    guard recipients.count <= WireLimits.recipients else {
+      throw DocumentError(
+        .recipients,
+        "to: \(recipients.count) units, at most \(WireLimits.recipients) fit into one document",
+        next: "Issue it as two or more documents, each with a part of the units.")
     }
     return Manifest(
       documentID: RecordID(at: now), createdAt: now, from: context.unit, to: recipients,
@@ -208,41 +252,67 @@ package struct Office: Sendable {
   package func resend(
     ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool
   ) throws -> [Store.ResendResult] {
+    var results: [Store.ResendResult] = []
+    try resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun) { results += $0 }
+    return results
+  }
+
+  /// As above; `report` gets the results step by step, each when it is committed.
+  package func resend(
+    ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool,
+    report: ([Store.ResendResult]) throws -> Void
+  ) throws {
     let reason = try Self.checkedReason(reason)
     var filter = filter
-    var found: [DeliverySummary] = []
+    // However many they are: only keys, and what may be refused again, are kept.
+    var keys: [Int64] = []
+    var doubtful: [DeliverySummary] = []
+    func add(_ delivery: DeliverySummary) {
+      keys.append(delivery.key)
+      if delivery.state == .refused { doubtful.append(delivery) }
+    }
     if ids.isEmpty {
       // What was cancelled goes out only when it is named.
       if filter.states.isEmpty {
         filter.states = OutgoingState.allCases.filter { $0 != .cancelled }
       }
-      found = try context.store.deliveries(filter)
+      try context.store.eachDelivery(filter) { add($0) }
     }
     for id in ids {
       let parts = id.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
       let (document, direction) = try context.store.find(
         String(parts[0]), preferring: "outgoing")
       guard direction == "outgoing" else {
-        throw StoreError(.notFound, "document \(document.id) is not an outgoing one")
+        throw StoreError(
+          .notFound, "document \(document.id) is an incoming one, which is not resent from here",
+          next: "List what this unit issued with: congvan outbox")
       }
       var one = filter
       one.documents = [document.id]
       if parts.count == 2 {
         guard let unit = UnitID(String(parts[1])) else {
-          throw StoreError(.notFound, "no delivery “\(id)”: not a unit's identifier")
+          throw StoreError(
+            .notFound, "no delivery “\(id)”: what follows “/” is not a unit's identifier",
+            next: "List deliveries with: congvan deliveries --document \(document.id)")
         }
         one.to = [context.directory.current.unit(unit)?.id ?? unit]
       }
       let these = try context.store.deliveries(one)
-      guard !these.isEmpty else { throw StoreError(.notFound, "no delivery “\(id)”") }
-      found += these
+      guard !these.isEmpty else {
+        throw StoreError(
+          .notFound, "no delivery “\(id)”, with the criteria given",
+          next: "List deliveries with: congvan deliveries --document \(document.id)")
+      }
+      these.forEach(add)
     }
-    let vain = try stillUnbelieved(among: found)
-    let leftAlone = Set(vain.map(\.delivery))
-    return try vain
-      + context.store.resend(
-        found.map(\.key).filter { !leftAlone.contains($0) }, reason: reason, dryRun: dryRun,
-        at: context.clock.now, by: actor)
+    let vain = try stillUnbelieved(among: doubtful)
+    if !vain.isEmpty {
+      let leftAlone = Set(vain.map(\.delivery))
+      keys.removeAll { leftAlone.contains($0) }
+      try report(vain)
+    }
+    try context.store.resend(
+      keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor, report: report)
   }
 
   /// An outgoing document by its id or the beginning of it.
@@ -270,7 +340,9 @@ extension Store {
     summary: DocumentSummary, direction: String
   ) {
     guard text.utf8.count >= 8, text.allSatisfy({ $0.isHexDigit || $0 == "-" }) else {
-      throw StoreError(.notFound, "“\(text)” is not an id or the beginning of one")
+      throw StoreError(
+        .notFound, "“\(text)” is not an id or the beginning of one",
+        next: "Copy at least 8 characters of an id from: congvan outbox, congvan inbox")
     }
     let found = try documents(idPrefix: text.lowercased())
     guard let first = found.first else { throw StoreError(.notFound, "no document “\(text)”") }

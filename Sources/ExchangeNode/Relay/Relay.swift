@@ -307,7 +307,8 @@ package final class Relay: PublishSource {
         }
         (envelope, body) = message
       } catch let error as StoreError
-        where [.contentMissing, .contentDamaged, .fileSystem, .notFound].contains(error.kind)
+        where [.contentMissing, .contentDamaged, .fileSystem, .denied, .notFound].contains(
+          error.kind)
       {
         // One file that cannot be read must not hold up everybody else.
         active.fail(error)

@@ -1,4 +1,4 @@
-import ExchangeCore
+package import ExchangeCore
 import Foundation
 
 #if canImport(Glibc)
@@ -14,12 +14,14 @@ package enum ContentCondition: Sendable, Hashable {
   case altered
   /// The file cannot be opened: a matter of rights or of the moment, which says nothing about it.
   case unreadable(String)
+  /// As `unreadable`, because of its owner or mode.
+  case denied(String)
 
   /// True when waiting does not help: the bytes have to come from elsewhere.
   package var isDamage: Bool {
     switch self {
     case .missing, .wrongSize, .altered: true
-    case .intact, .unreadable: false
+    case .intact, .unreadable, .denied: false
     }
   }
 
@@ -27,6 +29,7 @@ package enum ContentCondition: Sendable, Hashable {
     switch self {
     case .missing: .contentMissing
     case .unreadable: .fileSystem
+    case .denied: .denied
     case .intact, .wrongSize, .altered: .contentDamaged
     }
   }
@@ -37,8 +40,14 @@ package enum ContentCondition: Sendable, Hashable {
     case .missing: "is missing"
     case .wrongSize(let size): "has \(size) bytes"
     case .altered: "does not have its digest"
-    case .unreadable(let reason): "cannot be opened: \(reason)"
+    case .unreadable(let reason), .denied(let reason): "cannot be opened: \(reason)"
     }
+  }
+}
+
+extension ContentCondition {
+  fileprivate static func unopened(_ error: StoreError) -> ContentCondition {
+    error.kind == .denied ? .denied(error.reason) : .unreadable(error.reason)
   }
 }
 
@@ -47,7 +56,7 @@ extension ContentFiles {
   func glance(_ digest: SHA256Digest, size: Int64) -> ContentCondition {
     var status = stat()
     guard lstat(blobPath(digest), &status) == 0 else {
-      return errno == ENOENT ? .missing : .unreadable(String(cString: strerror(errno)))
+      return errno == ENOENT ? .missing : .unopened(.system("open", blobPath(digest)))
     }
     guard status.st_mode & S_IFMT == S_IFREG else { return .altered }
     return status.st_size == size ? .intact : .wrongSize(Int64(status.st_size))
@@ -62,7 +71,7 @@ extension ContentFiles {
       // What opens and cannot be read is a bad place on the disk.
       return (try? self.digest(of: file, size: size)) == digest ? .intact : .altered
     } catch {
-      return .unreadable(error.reason)
+      return .unopened(error)
     }
   }
 
@@ -80,7 +89,7 @@ extension ContentFiles {
   }
 
   /// SHA-256 and length of a person's regular file, or nil when it is none or cannot be read.
-  func identity(ofFile path: String) -> (sha256: SHA256Digest, size: Int64)? {
+  package func identity(ofFile path: String) -> (sha256: SHA256Digest, size: Int64)? {
     guard let file = try? OpenFile(path, O_RDONLY | O_NONBLOCK), let status = try? file.status(),
       status.st_mode & S_IFMT == S_IFREG,
       let digest = try? digest(of: file, size: Int64(status.st_size))

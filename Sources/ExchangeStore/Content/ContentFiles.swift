@@ -234,7 +234,7 @@ package struct ContentFiles: Sendable {
     throws(StoreError) -> Bool
   {
     let path = spoolPath(transfer)
-    guard FileIO.size(path) != nil else {
+    guard !FileIO.isMissing(path) else {
       // A crash after the rename and before the row: the blob is there already.
       guard condition(digest, size: size) == .intact else {
         throw StoreError(.contentMissing, "transfer of \(digest): its spool file is missing")
@@ -258,10 +258,12 @@ package struct ContentFiles: Sendable {
   /// Up to `count` bytes of a blob file from `offset`.
   package func read(_ digest: SHA256Digest, offset: Int64, count: Int) throws(StoreError) -> Data {
     let path = blobPath(digest)
-    guard FileIO.size(path) != nil else {
+    let file: OpenFile
+    do { file = try OpenFile(path, O_RDONLY) } catch {
+      guard FileIO.isMissing(path) else { throw error }
       throw StoreError(.contentMissing, "content \(digest): its file is missing")
     }
-    return try OpenFile(path, O_RDONLY).read(count: count, at: offset)
+    return try file.read(count: count, at: offset)
   }
 
   // MARK: Keeping clean
@@ -276,8 +278,8 @@ package struct ContentFiles: Sendable {
   /// False when neither the spool file of a transfer nor, for a complete one, the blob that it becomes
   /// (`digest`) is there.
   func hasBytes(of transfer: SpoolName, digest: SHA256Digest?) -> Bool {
-    FileIO.size(spoolPath(transfer)) != nil
-      || digest.map { FileIO.size(blobPath($0)) != nil } == true
+    !FileIO.isMissing(spoolPath(transfer))
+      || digest.map { !FileIO.isMissing(blobPath($0)) } == true
   }
 
   /// Removes the spool file of a transfer whose row is gone.

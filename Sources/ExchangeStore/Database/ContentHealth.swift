@@ -278,6 +278,8 @@ extension Store {
     case .missing: throw StoreError(.contentMissing, "content \(piece.sha256): is missing")
     case .unreadable(let reason):
       throw StoreError(.fileSystem, "content \(piece.sha256): \(reason)")
+    case .denied(let reason):
+      throw StoreError(.denied, "content \(piece.sha256): \(reason)")
     }
   }
 

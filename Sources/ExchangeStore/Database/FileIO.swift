@@ -114,8 +114,14 @@ extension StoreError {
       switch number {
       case ENOSPC, EDQUOT: .full
       case EROFS: .readOnly
+      case EACCES, EPERM: .denied
       default: .fileSystem
       }
-    return StoreError(kind, "\(call) \(what): \(String(cString: strerror(number)))")
+    guard what.contains("/") else {
+      return StoreError(kind, "\(call) \(what): \(String(cString: strerror(number)))")
+    }
+    let problem = PathProblem(number, path: what)
+    return StoreError(
+      kind, "\(call) \(problem.reason)", next: kind == .full ? nil : problem.next)
   }
 }

@@ -12,6 +12,8 @@ package struct IssuedDocument: Sendable {
   package let contents: [StoredContent]
   /// When its deliveries end although no receipt came; nil for never.
   package var expiresAt: Timestamp?
+  /// Under which it is issued, so that it is issued once; stored in the same transaction.
+  package var key: IssueKey?
 
   package init(
     manifest: Manifest, digest: SHA256Digest, signed: Data, contents: [StoredContent]
@@ -25,7 +27,8 @@ package struct IssuedDocument: Sendable {
 
 extension Store {
   /// Stores documents with one delivery per recipient, all or nothing: the daemon may send from
-  /// the moment this returns. One act each: `.issue`, or `.import` for what was issued before.
+  /// the moment this returns. One act each: `.issue`, or `.import` for what was issued before. Throws
+  /// `IssueKeyTaken` when a document's key is used already.
   package func issue(
     _ documents: [IssuedDocument], as verb: ActVerb = .issue, at time: Timestamp, by actor: Actor
   ) throws {
@@ -37,6 +40,9 @@ extension Store {
           manifest: document.manifest, digest: document.digest, signed: document.signed, at: time)
         let act = try database.act(
           verb, about: .document(key, document.manifest.documentID), at: time, by: actor)
+        if let issueKey = document.key {
+          try database.insert(issueKey, document: key, at: time)
+        }
         for replaced in document.manifest.replaces {
           try database.freeze(
             document: replaced, of: document.manifest.from.organId, because: "replaced", at: time)

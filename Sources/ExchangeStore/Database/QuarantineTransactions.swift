@@ -20,15 +20,36 @@ package struct QuarantinedMessage: Sendable {
 }
 
 extension Store {
-  /// Messages in quarantine, newest first, without their bodies.
+  /// Messages in quarantine, newest first, at most `limit`, without their bodies. Returns true when
+  /// there are more of them.
+  package func eachQuarantined(limit: Int, _ body: (QuarantinedMessage) throws -> Void) throws
+    -> Bool
+  {
+    try pages(limit, key: \.key, body) { before, count in
+      try self.read { database in
+        try database.all(
+          """
+          SELECT key, sender, messageID, type, outcome, detail, size, duplicates, receivedAt,
+            NULL AS body FROM received WHERE state = 'quarantined' AND key < ?
+          ORDER BY key DESC LIMIT ?
+          """, [before, count]
+        ).map(Self.quarantined)
+      }
+    }
+  }
+
+  /// As `eachQuarantined`, all at once.
   package func quarantined(limit: Int) throws -> [QuarantinedMessage] {
+    var messages: [QuarantinedMessage] = []
+    _ = try eachQuarantined(limit: limit) { messages.append($0) }
+    return messages
+  }
+
+  /// How many messages are in quarantine.
+  package func quarantinedCount() throws -> Int {
     try read { database in
-      try database.all(
-        """
-        SELECT key, sender, messageID, type, outcome, detail, size, duplicates, receivedAt,
-          NULL AS body FROM received WHERE state = 'quarantined' ORDER BY key DESC LIMIT ?
-        """, [limit]
-      ).map(Self.quarantined)
+      try database.one("SELECT count(*) AS count FROM received WHERE state = 'quarantined'")?[
+        "count"] ?? 0
     }
   }
 
@@ -38,7 +59,11 @@ extension Store {
       try database.one(
         "SELECT * FROM received WHERE key = ? AND state = 'quarantined'", [key])
     }
-    guard let row else { throw StoreError(.notFound, "message \(key) is not in quarantine") }
+    guard let row else {
+      throw StoreError(
+        .notFound, "message \(key) is not in quarantine",
+        next: "List what is there with: congvan quarantine")
+    }
     return Self.quarantined(row)
   }
 
@@ -86,9 +111,15 @@ extension Store {
           LEFT JOIN document ON document.key = received.document
           WHERE received.key = ? AND state = 'quarantined'
           """, [key])
-      else { throw StoreError(.notFound, "message \(key) is not in quarantine") }
+      else {
+        throw StoreError(
+          .notFound, "message \(key) is not in quarantine",
+          next: "List what is there with: congvan quarantine")
+      }
       if state == .received, row["isEmpty"] == true {
-        throw StoreError(.contentMissing, "message \(key): its content was not kept")
+        throw StoreError(
+          .contentMissing, "message \(key): its content was not kept, so it cannot be judged anew",
+          next: "Ask its sender to send it again: congvan resend, or congvan reconcile there.")
       }
       try database.run(
         """

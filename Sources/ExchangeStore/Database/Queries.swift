@@ -22,6 +22,8 @@ package struct DocumentSummary: Sendable {
 
 /// An incoming document with its transport state.
 package struct IncomingSummary: Sendable {
+  /// Of the row in `received`; later arrivals have greater ones.
+  let arrival: Int64
   package let document: DocumentSummary
   package let state: IncomingState
   package let outcome: String?
@@ -122,23 +124,62 @@ package struct DeliveryFilter: Sendable {
 }
 
 extension Store {
-  /// Outgoing documents, newest first.
-  package func outgoingDocuments(limit: Int) throws -> [DocumentSummary] {
-    try read { database in
-      try database.all(
-        "SELECT * FROM document WHERE direction = 'outgoing' ORDER BY key DESC LIMIT ?", [limit]
-      ).map { try database.summary($0) }
+  /// Outgoing documents, newest first, at most `limit`. Returns true when there are more of them.
+  package func eachOutgoing(limit: Int, _ body: (DocumentSummary) throws -> Void) throws -> Bool {
+    try pages(limit, key: \.key, body) { before, count in
+      try self.read { database in
+        try database.all(
+          """
+          SELECT * FROM document WHERE direction = 'outgoing' AND key < ?
+          ORDER BY key DESC LIMIT ?
+          """, [before, count]
+        ).map { try database.summary($0) }
+      }
     }
   }
 
-  /// Incoming documents that are or were believed, newest first; with `recalled` only those whose
-  /// take-back this unit has to answer.
+  /// Incoming documents that are or were believed, newest first, at most `limit`; with `recalled` only
+  /// those whose take-back this unit has to answer. Returns true when there are more of them.
+  package func eachIncoming(
+    limit: Int, recalled: Bool = false, _ body: (IncomingSummary) throws -> Void
+  ) throws -> Bool {
+    try pages(limit, key: \.arrival, body) { before, count in
+      try self.read { database in
+        try database.all(
+          incomingSQL + " WHERE received.key < ?" + (recalled ? " AND hasOpenTakeBack" : "")
+            + " ORDER BY received.key DESC LIMIT ?", [before, count]
+        ).map { try database.incoming($0) }
+      }
+    }
+  }
+
+  /// As `eachIncoming`, all at once.
   package func incomingDocuments(limit: Int, recalled: Bool = false) throws -> [IncomingSummary] {
-    try read { database in
-      try database.all(
-        incomingSQL + (recalled ? " WHERE hasOpenTakeBack" : "")
-          + " ORDER BY received.key DESC LIMIT ?", [limit]
-      ).map { try database.incoming($0) }
+    var documents: [IncomingSummary] = []
+    _ = try eachIncoming(limit: limit, recalled: recalled) { documents.append($0) }
+    return documents
+  }
+
+  /// Rows of one page: so many are in memory at a time, and a reader that takes its time (a pager)
+  /// holds up nobody, because no transaction is open while it does.
+  private static let page = 500
+
+  /// Hands out rows from the newest to the oldest. `fetch` gets a key that they are below, and how many.
+  func pages<Item>(
+    _ limit: Int, key: (Item) -> Int64, _ body: (Item) throws -> Void,
+    fetch: (_ before: Int64, _ count: Int) throws -> [Item]
+  ) throws -> Bool {
+    var (left, before) = (limit, Int64.max)
+    while true {
+      // One more than is handed out tells whether there are more.
+      let page = try fetch(before, min(left, Self.page) + 1)
+      for item in page.prefix(min(left, Self.page)) {
+        try body(item)
+        before = key(item)
+      }
+      guard page.count > min(left, Self.page) else { return false }
+      left -= min(left, Self.page)
+      if left == 0 { return true }
     }
   }
 
@@ -164,11 +205,34 @@ extension Store {
     }
   }
 
-  package func deliveries(_ filter: DeliveryFilter, limit: Int = 100_000) throws
+  /// All deliveries that `filter` leaves, in the order in which they were issued. For few; a list
+  /// without an end takes `eachDelivery`.
+  package func deliveries(_ filter: DeliveryFilter) throws -> [DeliverySummary] {
+    var deliveries: [DeliverySummary] = []
+    try eachDelivery(filter) { deliveries.append($0) }
+    return deliveries
+  }
+
+  /// Deliveries in the order in which they were issued, however many there are; memory stays flat.
+  package func eachDelivery(
+    _ filter: DeliveryFilter, _ body: (DeliverySummary) throws -> Void
+  ) throws {
+    // Large pages: each page may have to sort all rows that follow.
+    let count = 5000
+    var last: Int64 = 0
+    while true {
+      let page = try deliveries(filter, after: last, limit: count)
+      for delivery in page { try body(delivery) }
+      guard page.count == count, let end = page.last else { return }
+      last = end.key
+    }
+  }
+
+  private func deliveries(_ filter: DeliveryFilter, after key: Int64, limit: Int) throws
     -> [DeliverySummary]
   {
-    var conditions: [String] = []
-    var arguments: [any DatabaseValueConvertible] = []
+    var conditions = ["d.key > ?"]
+    var arguments: [any DatabaseValueConvertible] = [key]
     if !filter.states.isEmpty {
       conditions.append("d.state IN (\(filter.states.map { _ in "?" }.joined(separator: ",")))")
       arguments += filter.states.map(\.rawValue)
@@ -201,7 +265,7 @@ extension Store {
           + " AND d.expiresAt <= ?")
       arguments.append(moment.microseconds)
     }
-    let condition = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
+    let condition = "WHERE " + conditions.joined(separator: " AND ")
     arguments.append(limit)
     return try read { [arguments] database in
       try Row.fetchAll(
@@ -339,7 +403,7 @@ extension Store {
 /// A take-back is open until an answer follows the last 13. The 13 of a document that it overtook is
 /// not linked with it; such a document has no earlier answer.
 private let incomingSQL = """
-  SELECT document.*, received.state, received.outcome, received.detail, received.receivedAt,
+  SELECT document.*, received.key AS arrival, received.state, received.outcome, received.detail, received.receivedAt,
     received.duplicates,
     \(StatusOrder.shownCode("said.document = document.key AND said.direction = 'sent'")) AS status,
     document.frozen IS 'recalled' AND received.state NOT IN ('quarantined', 'discarded')
@@ -378,7 +442,8 @@ extension Database {
 
   fileprivate func incoming(_ row: Row) throws -> IncomingSummary {
     IncomingSummary(
-      document: try summary(row), state: try row.incomingState("state"), outcome: row["outcome"],
+      arrival: row["arrival"], document: try summary(row), state: try row.incomingState("state"),
+      outcome: row["outcome"],
       detail: row["detail"], receivedAt: row.time("receivedAt"), duplicates: row["duplicates"],
       status: row["status"], hasOpenTakeBack: row["hasOpenTakeBack"])
   }

@@ -25,27 +25,36 @@ extension Store {
   /// More than `resendStep` of them are written down as a job first and worked off step by step; when
   /// this process ends half way, the daemon goes on (`continueResends`). A key that does not exist
   /// throws `.notFound`, and nothing is queued.
+  ///
+  /// `report` gets the results step by step, after each step is committed.
   package func resend(
-    _ keys: [Int64], reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor
-  ) throws -> [ResendResult] {
+    _ keys: [Int64], reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor,
+    report: ([ResendResult]) throws -> Void
+  ) throws {
     guard keys.count > Self.resendStep, !dryRun else {
-      return try write { database in
-        let subject = try database.subject(ofDeliveries: keys)
-        // One act for the command, and none when nothing was done.
-        var act: Int64?
-        return try keys.map {
-          try database.resend($0, reason: reason, dryRun: dryRun, at: time, by: actor) {
-            if act == nil {
-              act = try database.act(
-                .resend, about: subject, reason: reason, at: time, by: actor)
+      // What is changed fits into one step; a dry run of many is looked at step by step.
+      for start in stride(from: 0, to: keys.count, by: Self.resendStep) {
+        let step = Array(keys[start..<min(start + Self.resendStep, keys.count)])
+        try report(
+          try write { database in
+            let subject = try database.subject(ofDeliveries: step)
+            // One act for the command, and none when nothing was done.
+            var act: Int64?
+            return try step.map {
+              try database.resend($0, reason: reason, dryRun: dryRun, at: time, by: actor) {
+                if act == nil {
+                  act = try database.act(
+                    .resend, about: subject, reason: reason, at: time, by: actor)
+                }
+                return act
+              }
             }
-            return act
-          }
-        }
+          })
       }
+      return
     }
     // The lock first: otherwise the daemon could take the job up before this process does.
-    return try files.exclusively("resend.lock") {
+    _ = try files.exclusively("resend.lock") {
       let job = try write { database in
         for key in keys {
           guard try database.one("SELECT 1 FROM delivery WHERE key = ?", [key]) != nil else {
@@ -54,10 +63,17 @@ extension Store {
         }
         return try database.insertJob(keys, reason: reason, at: time, by: actor)
       }
-      var results: [ResendResult] = []
-      while let step = try self.step(job: job, at: time) { results += step }
-      return results
-    } ?? []
+      while let step = try self.step(job: job, at: time) { try report(step) }
+    }
+  }
+
+  /// As above, with all results at once.
+  package func resend(
+    _ keys: [Int64], reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor
+  ) throws -> [ResendResult] {
+    var results: [ResendResult] = []
+    try resend(keys, reason: reason, dryRun: dryRun, at: time, by: actor) { results += $0 }
+    return results
   }
 
   /// Goes on with the resends whose process ended before they did, unless one is at work right now.

@@ -3,6 +3,10 @@ import Foundation
 import GRDB
 import Synchronization
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// The node's truth: one SQLite file with WAL and `synchronous=FULL`, and the content beside it.
 ///
 /// Offers named transactions, each of which keeps every rule of the exchange; SQL lives nowhere
@@ -25,9 +29,7 @@ package final class Store: Sendable {
   /// opens a WAL database, so FULL is set afterwards and read back.
   package init(folder: String, hashing: any ContentHashing, create: Bool = false) throws {
     let path = "\(folder)/\(Self.fileName)"
-    guard create || FileManager.default.fileExists(atPath: path) else {
-      throw StoreError(.missing, "\(folder): no node folder (there is no \(Self.fileName))")
-    }
+    if !create, let problem = PathProblem.readingFile(path) { throw Self.unopened(problem, folder) }
     var configuration = Configuration()
     configuration.busyMode = .callback(Self.waitForTurn)
     configuration.maximumReaderCount = 4
@@ -50,6 +52,9 @@ package final class Store: Sendable {
       let failure = StoreError(error)
       // SQLite only says that it cannot open the file: it needs one for shared memory beside it.
       let kind = FileIO.isReadOnly(folder) ? .readOnly : failure.kind
+      if kind != .readOnly || failure.kind == .readOnly, let denied = Self.denied(path) {
+        throw denied
+      }
       throw StoreError(kind, "\(path): \(failure.reason)")
     }
     files = try ContentFiles(folder: folder, hashing: hashing)
@@ -62,6 +67,30 @@ package final class Store: Sendable {
   private static let waitForTurn: @Sendable (Int) -> Bool = { looks in
     usleep(2_000)
     return looks < 14_000
+  }
+
+  /// Why there is no database to open.
+  private static func unopened(_ problem: PathProblem, _ folder: String) -> StoreError {
+    switch problem.kind {
+    case .denied: StoreError(.denied, problem.reason, next: problem.next)
+    case .missing:
+      StoreError(
+        .missing, "\(folder): no node folder: \(problem.reason)", next: problem.next)
+    case .other: StoreError(.unusable, "database: \(problem.reason)", next: problem.next)
+    }
+  }
+
+  /// The file of the database, or the folder, that this user may not write; nil when it may.
+  private static func denied(_ path: String) -> StoreError? {
+    let folder = (path as NSString).deletingLastPathComponent
+    for name in [path, "\(path)-wal", "\(path)-shm", folder.isEmpty ? "." : folder] {
+      guard faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0, errno == EACCES else {
+        continue
+      }
+      let problem = PathProblem(EACCES, path: name)
+      return StoreError(.denied, "database: \(problem.reason)", next: problem.next)
+    }
+    return nil
   }
 
   /// Waits while another process opens the same file. A backup (`VACUUM INTO`) is not in WAL mode yet,
@@ -150,6 +179,18 @@ package final class Store: Sendable {
         sql: "INSERT INTO node (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?2",
         arguments: [key, value])
     }
+  }
+
+  /// The unit whose database this is: as `init` wrote it down, or as its outgoing documents say; nil
+  /// when nothing tells.
+  package func unit() throws -> UnitID? {
+    let row = try read { database in
+      try database.one("SELECT value FROM node WHERE key = 'unit'")
+        ?? database.one(
+          "SELECT sender AS value FROM document WHERE direction = 'outgoing' ORDER BY key DESC LIMIT 1"
+        )
+    }
+    return (row?["value"] as String?).flatMap { UnitID($0) }
   }
 
   /// Moves finished WAL content into the database and shortens the WAL when nobody reads.

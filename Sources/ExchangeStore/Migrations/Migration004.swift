@@ -49,6 +49,19 @@ enum Migration004 {
 
   /// Idempotency keys of `send`.
   private static let issuing = """
+    CREATE TABLE issueKey (
+      key TEXT NOT NULL PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 128),
+      document INTEGER NOT NULL UNIQUE REFERENCES document (key),
+      -- JSON: field of the request → SHA-256 of its value, to tell a repetition from another document.
+      fields BLOB NOT NULL,
+      createdAt INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER issueKey_kept BEFORE UPDATE ON issueKey
+    BEGIN SELECT RAISE(ABORT, 'a key is never changed'); END;
+    -- Numbers of a year, to notice one that is used twice.
+    CREATE INDEX document_number ON document (codeNotation, issuedDate, codeNumber)
+      WHERE direction = 'outgoing';
+
     """
 
   /// Turns and quotas of each sender.

@@ -12,7 +12,7 @@ extension ActSummary {
     ])
   }
 
-  var line: String {
+  var line: Line {
     let place = place == "cli" ? "tại máy" : place
     let behalf = onBehalfOf.map { ", thay mặt \($0)" } ?? ""
     return "\(at.shown)  \(who) (\(place)\(behalf)): \(words)"
@@ -47,7 +47,7 @@ extension UnbelievedStatus {
     ])
   }
 
-  func lines(document: RecordID) -> String {
+  func lines(document: RecordID) -> Line {
     let words = code.map { code in
       let name = StatusCode(code)?.vietnamese.map { " \($0)" } ?? ""
       return "tự ghi là \(code)\(name)"

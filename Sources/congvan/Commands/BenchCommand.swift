@@ -29,7 +29,9 @@ struct BenchCommand: AsyncParsableCommand {
 
   func run() async throws {
     guard (16...Int(WireLimits.documentBytes)).contains(size), count > 0 else {
-      throw DocumentError(.text, "size: at least 16 bytes; count: at least 1")
+      throw DocumentError(
+        .text, "size: 16 to \(WireLimits.documentBytes) bytes; count: 1 or more",
+        next: "Correct --size or --count.")
     }
     let assembly = try folder.assembly()
     let context = try assembly.context()
@@ -39,7 +41,8 @@ struct BenchCommand: AsyncParsableCommand {
     if oneByOne { plan.inFlight = 1 }
     guard let urgency = Urgency(vietnamese: urgency) else {
       throw DocumentError(
-        .text, "urgency: “\(urgency)” is not thường, khẩn, thượng-khẩn or hỏa-tốc")
+        .text, "urgency: “\(urgency)” is not thường, khẩn, thượng-khẩn or hỏa-tốc",
+        next: "Give one of the four in --urgency.")
     }
     plan.urgency = urgency
     if issueOnly {
@@ -67,7 +70,7 @@ struct BenchCommand: AsyncParsableCommand {
     } else {
       result = try await bench.run(plan)
     }
-    if json { return try Console.print(result.json(size: size, count: count)) }
+    if json { return Console.print(result.json(size: size, count: count)) }
     let rate = (result.documentsPerSecond * 10).rounded() / 10
     Console.print(
       """

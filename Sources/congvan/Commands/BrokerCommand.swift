@@ -40,11 +40,15 @@ struct BrokerCommand: ParsableCommand {
       options.queueMessages = queueMessages
       if let passwords { options.passwords = try secrets(for: units, in: passwords) }
       let json = try BrokerDefinitions.json(for: units, options: options, hashing: hashing)
-      guard let out else { return Console.print(String(decoding: json, as: UTF8.self)) }
+      guard let out else { return Output.write(String(decoding: json, as: UTF8.self) + "\n") }
       guard
         FileManager.default.createFile(
           atPath: out, contents: json, attributes: [.posixPermissions: 0o600])
-      else { throw ConfigError(.unreadable, "out: “\(out)” cannot be written") }
+      else {
+        throw ConfigError(
+          .unreadable, "out: “\(out)” cannot be written",
+          next: "Give the path of a file that this user may make in --out.")
+      }
       Console.note("wrote \(out): \(units.units.count) units")
     }
 
@@ -65,7 +69,11 @@ struct BrokerCommand: ParsableCommand {
           manager.createFile(
             atPath: path, contents: Data((password + "\n").utf8),
             attributes: [.posixPermissions: 0o600])
-        else { throw ConfigError(.unreadable, "passwords: “\(path)” cannot be written") }
+        else {
+          throw ConfigError(
+            .unreadable, "passwords: “\(path)” cannot be written",
+            next: "Give a folder that this user may write to in --passwords.")
+        }
         secrets[unit.id] = password
       }
       return secrets

@@ -29,15 +29,27 @@ struct CheckCommand: ParsableCommand {
   }
 
   func run() throws {
-    let store = try folder.assembly().store()
+    // Before this process becomes the folder's owner: only root can look everywhere and give back.
+    let ownership = OwnershipCheck(folder: try folder.path)
+    let (foreign, given) = ownership?.run(repair: repair) ?? ([], [])
+    let owner = ownership?.owner.name ?? "?"
+    for file in given { Output.hasDone("“\(file.path)” is given to \(owner)") }
+    let assembly = try folder.assembly()
+    let store = try assembly.store()
     var repaired: [ContentFinding] = []
-    if repair { repaired = try repair(store) }
+    if repair {
+      repaired = try repair(store)
+      if !repaired.isEmpty { Output.hasDone("\(repaired.count) contents are taken in") }
+    }
     let database = try store.databaseFindings(full: full)
     let (looked, damaged, lost) = try store.contentFindings(full: full)
     let findings = damaged + lost
-    let isSound = database.isEmpty && findings.isEmpty
+    let isSound = database.isEmpty && findings.isEmpty && foreign.isEmpty
+    let next =
+      "Give it to \(owner), who owns the folder: sudo congvan check --repair --dir "
+      + assembly.settings.folder
     if json {
-      try Console.print(
+      Console.print(
         .object([
           "sound": .bool(isSound), "full": .bool(full), "contents": .integer(Int64(looked)),
           "database": .array(
@@ -47,10 +59,24 @@ struct CheckCommand: ParsableCommand {
                 "next": .string(StoreErrorCode.corrupt.hint),
               ])
             }),
+          "access": .array(
+            foreign.map {
+              .object([
+                "code": .string(StoreErrorCode.denied.rawValue), "path": .string($0.path),
+                "owner": .string(UserName.of($0.owner)), "detail": .string($0.reason),
+                "next": .string(next),
+              ])
+            }),
+          "given": .array(given.map { .string($0.path) }),
           "findings": .array(findings.map(\.json)), "repaired": .array(repaired.map(\.json)),
         ]))
     } else {
       for finding in repaired { Console.print("taken in  \(finding.sha256)  \(finding.names)") }
+      for file in given { Console.print("given to \(owner)  \(file.path)") }
+      for file in foreign {
+        Console.print("FAIL  [\(StoreErrorCode.denied.rawValue)] \(file.reason)")
+        Console.print("      next: \(next)")
+      }
       for finding in database {
         Console.print("FAIL  [\(StoreErrorCode.corrupt.rawValue)] \(finding)")
         Console.print("      next: \(StoreErrorCode.corrupt.hint)")
@@ -66,7 +92,8 @@ struct CheckCommand: ParsableCommand {
       Console.print(
         isSound
           ? "ok    database, \(looked) contents\(full ? ", all read" : "")"
-          : "\(database.count) findings in the database, \(findings.count) of \(looked) contents")
+          : "\(database.count) findings in the database, \(findings.count) of \(looked) contents"
+            + (foreign.isEmpty ? "" : ", \(foreign.count) files of another user"))
       if ContentCare.isMassive(damaged.count, of: looked) {
         Console.print("      Most likely the folder blobs/ is not complete: restore it first.")
       }
@@ -116,7 +143,10 @@ extension ContentFinding {
 
   /// The next step, by what the content belongs to.
   fileprivate var next: String {
-    if !condition.isDamage { return "Check the permissions and the disk of the folder blobs/." }
+    if case .denied = condition {
+      return "Give it back to the user that runs congvan: sudo congvan check --repair"
+    }
+    if !condition.isDamage { return "Look at the disk of the folder blobs/: dmesg, df" }
     guard let place = places.first else { return "Nothing needs it: congvan check --repair" }
     let isIncoming = places.allSatisfy { $0.direction == "incoming" }
     if isStored {

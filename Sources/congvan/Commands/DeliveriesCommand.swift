@@ -37,7 +37,8 @@ struct DeliveryOptions: ParsableArguments {
     filter.since = try since.map { try Moment.parse($0, field: "since", now: now) }
     filter.until = try until.map { try Moment.parse($0, field: "until", now: now, endOfDay: true) }
     if let since = filter.since, let until = filter.until, until <= since {
-      throw DocumentError(.date, "until: is not after since")
+      throw DocumentError(
+        .date, "until: is not after since", next: "Give a later --until or an earlier --since.")
     }
     return filter
   }
@@ -62,7 +63,8 @@ enum Moment {
       return now.advanced(by: .seconds((isFuture ? count : -count) * unit))
     }
     throw DocumentError(
-      .date, "\(field): “\(text)” is not a date, a moment with its zone, or a span such as 24h")
+      .date, "\(field): “\(text)” is not a date, a moment with its zone, or a span such as 24h",
+      next: "Write 2026-11-20, 2026-11-20T08:00:00+07:00, 90m, 24h or 3d.")
   }
 }
 
@@ -92,23 +94,29 @@ struct DeliveriesCommand: ParsableCommand {
     if let state {
       guard let known = OutgoingState(rawValue: state) else {
         let names = OutgoingState.allCases.map(\.rawValue).joined(separator: ", ")
-        throw DocumentError(.text, "state: “\(state)” is not one of \(names)")
+        throw DocumentError(
+          .text, "state: “\(state)” is not one of \(names)", next: "Give one of them in --state.")
       }
       filter.states = [known]
     }
     if overdue { filter.overdueBefore = watch.overdueBefore }
     if expiring { filter.expiringBefore = watch.expiringBefore }
-    let deliveries = try store.deliveries(filter)
-    if json { return try Console.print(.array(deliveries.map { $0.json(watch) })) }
-    Console.table(
-      ["VĂN BẢN", "NƠI NHẬN", "TRẠNG THÁI", "NGHIỆP VỤ", "LẦN THỬ", "CẬP NHẬT", "LỖI"],
-      deliveries.map { delivery in
-        [
+    if json {
+      return try Console.array { emit in
+        try store.eachDelivery(filter) { emit($0.json(watch)) }
+      }
+    }
+    try Console.table(
+      ["VĂN BẢN", "NƠI NHẬN", "TRẠNG THÁI", "NGHIỆP VỤ", "LẦN THỬ", "CẬP NHẬT", "LỖI"]
+    ) { emit in
+      try store.eachDelivery(filter) { delivery in
+        emit([
           delivery.document.rawValue, delivery.to.rawValue, delivery.stateText(watch),
           delivery.statusText, "\(delivery.attempts)", delivery.updatedAt.shown,
           (delivery.lastError.map { "\($0) \(delivery.lastErrorText ?? "")" } ?? "")
             + delivery.unbelievedMark,
-        ]
-      })
+        ])
+      }
+    }
   }
 }

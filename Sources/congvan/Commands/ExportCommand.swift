@@ -22,6 +22,7 @@ struct ExportCommand: ParsableCommand {
         .notYetWhole, "document \(document.id) is \(incoming.state.rawValue), not accepted")
     }
     _ = try ExportFolder.write(document, context: context, to: out)
+    Output.hasDone("the export \(out) is written")
     Console.print(
       """
       Wrote \(out). Check it anywhere with:

@@ -20,9 +20,10 @@ struct ImportCommand: ParsableCommand {
   func run() throws {
     let assembly = try folder.assembly()
     let (id, deliveries) = try assembly.office().takeIn(export: export)
+    Output.hasDone("document \(id) is taken in")
     guard !json else {
       let watch = try assembly.receiptWatch()
-      return try Console.print(
+      return Console.print(
         .object([
           "id": .string(id.rawValue), "deliveries": .array(deliveries.map { $0.json(watch) }),
         ]))

@@ -12,33 +12,42 @@ struct InboxCommand: ParsableCommand {
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
 
+  func validate() throws { try Console.checkLimit(limit) }
+
   func run() throws {
     let store = try folder.assembly().store()
-    let documents = try store.incomingDocuments(limit: limit, recalled: recalled)
-    if json { return try Console.print(.array(documents.map(\.json))) }
-    Console.table(
-      [
-        "ID", "ĐẾN LÚC", "NƠI GỬI", "SỐ, KÝ HIỆU", "NGÀY VB", "LOẠI", "TRÍCH YẾU", "ĐỘ KHẨN", "TỆP",
-        "TRẠNG THÁI",
-      ],
-      documents.map { incoming in
+    var (hasMore, open) = (false, 0)
+    if json {
+      try Console.array { emit in
+        hasMore = try store.eachIncoming(limit: limit, recalled: recalled) { emit($0.json) }
+      }
+      if hasMore { Console.noteMore(limit, "documents") }
+      return
+    }
+    try Console.table([
+      "ID", "ĐẾN LÚC", "NƠI GỬI", "SỐ, KÝ HIỆU", "NGÀY VB", "LOẠI", "TRÍCH YẾU", "ĐỘ KHẨN", "TỆP",
+      "TRẠNG THÁI",
+    ]) { emit in
+      hasMore = try store.eachIncoming(limit: limit, recalled: recalled) { incoming in
+        if incoming.hasOpenTakeBack { open += 1 }
         let document = incoming.document
-        return [
+        emit([
           document.id.rawValue, incoming.receivedAt.shown, document.sender.rawValue,
           document.number, document.issuedDate, document.typeName,
           Console.cut(document.subject, 50), document.urgency.vietnamese,
           "\(document.attachments.count)",
           incoming.state.rawValue + (incoming.status.map { " \($0)" } ?? "")
             + document.frozenText + (incoming.hasOpenTakeBack ? " – chờ trả lời lấy lại" : ""),
-        ]
-      })
-    let open = documents.count(where: \.hasOpenTakeBack)
+        ])
+      }
+    }
+    if hasMore { Console.noteMore(limit, "documents") }
     if open > 0 {
       Console.note(
         "\(open) document(s) are taken back by their sender; answer with: congvan recall ID --agree, "
           + "or --decline --reason …")
     }
-    let quarantined = try store.quarantined(limit: 1000).count
+    let quarantined = try store.quarantinedCount()
     if quarantined > 0 {
       Console.note("\(quarantined) message(s) in quarantine; see: congvan quarantine")
     }

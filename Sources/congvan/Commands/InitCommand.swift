@@ -35,6 +35,7 @@ struct InitCommand: ParsableCommand {
         error.kind, error.reason, next: "Give the unit's name in --name, of 1 to 200 characters.")
     }
     let path = try folder.path
+    try NodeOwner.enter(folder: path)
     let manager = FileManager.default
     let configuration = "\(path)/\(Settings.fileName)"
     guard !manager.fileExists(atPath: configuration) else {
@@ -77,6 +78,7 @@ struct InitCommand: ParsableCommand {
         .unreadable, "\(configuration): cannot be written",
         next: "Check the folder's permissions and the free space, remove it, and run init again.")
     }
+    Output.hasDone("the node folder \(path) is made")
     Console.print(
       """
       Made the node folder \(path) for \(id) (\(organ.organName ?? "")).

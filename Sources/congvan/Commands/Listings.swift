@@ -93,7 +93,7 @@ extension HistoryEntry {
     ])
   }
 
-  var line: String {
+  var line: Line {
     "\(at.shown)  \(unit ?? subject)  \(from ?? "·") → \(to)  \(actor): \(cause)"
       + (detail.map { " (\($0))" } ?? "")
   }

@@ -16,9 +16,16 @@ struct NoticesCommand: ParsableCommand {
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup var folder: NodeFolder
 
+  func validate() throws { try Console.checkLimit(limit) }
+
   func run() throws {
-    let notices = try folder.assembly().store().openNotices(refused: failed, limit: limit)
-    if json { return try Console.print(.array(notices.map(\.json))) }
+    let store = try folder.assembly().store()
+    var notices = try store.openNotices(refused: failed, limit: limit + 1)
+    if notices.count > limit {
+      notices.removeLast()
+      Console.noteMore(limit, "statuses, tallies and answers")
+    }
+    if json { return Console.print(.array(notices.map(\.json))) }
     Console.table(
       [
         "LOẠI", "NƠI NHẬN", "VỀ VIỆC", "TRẠNG THÁI", "LẦN THỬ", "THỬ LẠI LÚC", "CẬP NHẬT", "LỖI",

@@ -16,17 +16,26 @@ struct QuarantineCommand: ParsableCommand {
     @Flag(help: "Print JSON.") var json = false
     @OptionGroup var folder: NodeFolder
 
+    func validate() throws { try Console.checkLimit(limit) }
+
     func run() throws {
-      let messages = try folder.assembly().store().quarantined(limit: limit)
-      if json { return try Console.print(.array(messages.map { .object($0.members) })) }
-      Console.table(
-        ["ID", "ĐẾN LÚC", "NƠI GỬI", "MESSAGE-ID", "LÝ DO", "CHI TIẾT"],
-        messages.map { message in
-          [
-            "\(message.key)", message.receivedAt.shown, message.sender,
-            Console.cut(message.messageID, 40), message.outcome, message.detail ?? "",
-          ]
-        })
+      let store = try folder.assembly().store()
+      var hasMore = false
+      if json {
+        try Console.array { emit in
+          hasMore = try store.eachQuarantined(limit: limit) { emit(.object($0.members)) }
+        }
+      } else {
+        try Console.table(["ID", "ĐẾN LÚC", "NƠI GỬI", "MESSAGE-ID", "LÝ DO", "CHI TIẾT"]) { emit in
+          hasMore = try store.eachQuarantined(limit: limit) { message in
+            emit([
+              "\(message.key)", message.receivedAt.shown, message.sender,
+              Console.cut(message.messageID, 40), message.outcome, message.detail ?? "",
+            ])
+          }
+        }
+      }
+      if hasMore { Console.noteMore(limit, "messages") }
     }
   }
 
@@ -45,16 +54,22 @@ struct QuarantineCommand: ParsableCommand {
       let history = try store.history(received: id)
       if let out {
         guard let body = message.body else {
-          throw StoreError(.contentMissing, "message \(id): its content was not kept")
+          throw StoreError(
+            .contentMissing, "message \(id): its content was not kept",
+            next: "Show what is known of it without --out.")
         }
         guard !FileManager.default.fileExists(atPath: out),
           FileManager.default.createFile(atPath: out, contents: body)
-        else { throw NodeError(.exportExists, "out: “\(out)” exists or cannot be written") }
+        else {
+          throw NodeError(
+            .exportExists, "out: “\(out)” exists or cannot be written",
+            next: "Give the path of a new file that this user may make in --out.")
+        }
       }
       if json {
         var members = message.members
         members["history"] = .array(history.map(\.json))
-        return try Console.print(.object(members))
+        return Console.print(.object(members))
       }
       Console.print(
         """
@@ -76,9 +91,13 @@ struct QuarantineCommand: ParsableCommand {
     func each(_ words: String, _ act: (Store, Int64, String) throws -> Void) throws {
       let store = try folder.assembly().store()
       let reason = try Office.checkedReason(reason)
+      // All acts before the first report: a report that cannot be written ends the program.
+      var done: [Int64] = []
+      defer { for id in done { Console.print("message \(id) \(words)") } }
       for id in ids {
         try act(store, id, reason)
-        Console.print("message \(id) \(words)")
+        done.append(id)
+        Output.hasDone("message \(id) \(words)")
       }
     }
   }

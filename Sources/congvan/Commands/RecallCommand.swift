@@ -26,9 +26,11 @@ struct RecallCommand: ParsableCommand {
     let office = try folder.assembly().office()
     if agree || decline {
       let id = try office.answerRecall(id, agree: agree, reason: reason)
+      Output.hasDone("the take-back of \(id) is answered")
       return Console.print("answered the take-back of \(id) with \(agree ? "15" : "16")")
     }
     let (id, units) = try office.recall(id, reason: reason ?? "")
+    Output.hasDone("document \(id) is taken back")
     Console.print("took back \(id); status 13 is queued for \(units.count) unit(s)")
   }
 }

@@ -30,11 +30,14 @@ struct ReconcileCommand: ParsableCommand {
       let steward = Steward(
         context: try assembly.context(), policy: try assembly.settings.reconciliation,
         log: Logger(label: "congvan"))
-      for pair in try reconciliations() { try steward.tally(pair.unit, by: Assembly.actor) }
+      for pair in try reconciliations() {
+        try steward.tally(pair.unit, by: Assembly.actor)
+        Output.hasDone("a tally to \(pair.unit) is queued")
+      }
     }
     let pairs = try reconciliations()
     if json {
-      return try Console.print(
+      return Console.print(
         .array(
           pairs.map { pair in
             .object([

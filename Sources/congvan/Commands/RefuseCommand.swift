@@ -12,6 +12,7 @@ struct RefuseCommand: ParsableCommand {
 
   func run() throws {
     let id = try folder.assembly().office().refuse(id, reason: reason)
+    Output.hasDone("document \(id) is refused")
     Console.print("refused \(id): status 02 is queued for the sender")
   }
 }

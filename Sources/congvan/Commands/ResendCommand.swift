@@ -34,30 +34,37 @@ struct ResendCommand: ParsableCommand {
   func run() throws {
     let assembly = try folder.assembly()
     let filter = try options.filter(assembly)
-    let results = try assembly.office()
-      .resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun)
-    if json {
-      return try Console.print(
-        .array(
-          results.map { result in
-            .object([
-              "id": .string("\(result.document)/\(result.to)"),
-              "document": .string(result.document.rawValue), "to": .string(result.to.rawValue),
-              "before": .string(result.before.rawValue),
-              "resent": .bool(result.refusal == nil && !dryRun),
-              "wouldResend": .bool(result.refusal == nil), "refusal": .text(result.refusal),
-              "remark": .text(result.remark),
-            ])
-          }))
+    let office = try assembly.office()
+    func each(_ body: (Store.ResendResult) -> Void) throws {
+      var hasQueued = false
+      try office.resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun) { step in
+        if !dryRun, !hasQueued, step.contains(where: { $0.refusal == nil }) {
+          hasQueued = true
+          Output.hasDone("deliveries are queued again")
+        }
+        step.forEach(body)
+      }
     }
-    Console.table(
-      ["DOCUMENT", "TO", "WAS", "RESULT"],
-      results.map { result in
-        [
+    if json { return try Console.array { emit in try each { emit(json(of: $0)) } } }
+    try Console.table(["DOCUMENT", "TO", "WAS", "RESULT"]) { emit in
+      try each { result in
+        emit([
           result.document.rawValue, result.to.rawValue, result.before.rawValue,
           (result.refusal.map { "left alone: \($0)" } ?? (dryRun ? "would be queued" : "queued"))
             + (result.remark.map { " (\($0))" } ?? ""),
-        ]
-      })
+        ])
+      }
+    }
+  }
+
+  private func json(of result: Store.ResendResult) -> JSON {
+    .object([
+      "id": .string("\(result.document)/\(result.to)"),
+      "document": .string(result.document.rawValue), "to": .string(result.to.rawValue),
+      "before": .string(result.before.rawValue),
+      "resent": .bool(result.refusal == nil && !dryRun),
+      "wouldResend": .bool(result.refusal == nil), "refusal": .text(result.refusal),
+      "remark": .text(result.remark),
+    ])
   }
 }

@@ -7,7 +7,13 @@ import Foundation
 struct SendCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "send", abstract: "Sign a document and queue it for its recipients (phát hành).",
-    discussion: "The first file is the main document. The daemon sends it, now or when it starts.")
+    discussion: """
+      The first file is the main document. The daemon sends it, now or when it starts.
+
+      A program that repeats a send because it does not know how the first one ended gives both the \
+      same --key: the document is issued once, and the repetition prints what the first one printed. \
+      The same key with another content is an error (SEND-KEY-USED) that says what differs.
+      """)
 
   @Argument(help: "The main document, then its attachments.") var files: [String]
   @Option(
@@ -29,7 +35,12 @@ struct SendCommand: ParsableCommand {
   @Option(help: "Id of the document of this unit that this one replaces (thay thế).")
   var replaces: String?
   @Option(help: "Secrecy mark: anything but “Thường” is refused (Điều 5).") var secrecy: String?
-  @Flag(help: "Print JSON: id, deliveries (id, to, state), warnings (code, text).") var json = false
+  @Option(
+    help: "Issue at most one document under this key: 1 to 128 of A-Z a-z 0-9 . _ - : / + = @ #.")
+  var key: String?
+  @Flag(
+    help: "Print JSON: id, deliveries (id, to, state), key, repeated, warnings (code, text).")
+  var json = false
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
@@ -45,26 +56,34 @@ struct SendCommand: ParsableCommand {
     draft.expiresAt = try expires.map {
       try Moment.parse($0, field: "expires", now: SystemClock().now, isFuture: true)
     }
+    draft.expiresAsGiven = expires
+    draft.key = key
     if let urgency {
       guard let known = Urgency(vietnamese: urgency) else {
         throw DocumentError(
-          .text, "urgency: “\(urgency)” is not thường, khẩn, thượng-khẩn or hỏa-tốc")
+          .text, "urgency: “\(urgency)” is not thường, khẩn, thượng-khẩn or hỏa-tốc",
+          next: "Give one of the four in --urgency.")
       }
       draft.urgency = known
     }
     let assembly = try folder.assembly()
     let sent = try assembly.office().send(draft)
+    Output.hasDone("document \(sent.id) is issued")
+    if sent.isRepeated {
+      Console.note("note: \(sent.id) was issued before under this key; nothing was issued again")
+    }
     Console.warn(sent.warnings)
     if json {
       let watch = try assembly.receiptWatch()
-      try Console.print(
+      Console.print(
         .object([
           "id": .string(sent.id.rawValue),
           "deliveries": .array(sent.deliveries.map { $0.json(watch) }),
+          "key": .text(sent.key), "repeated": .bool(sent.isRepeated),
           "warnings": .array(sent.warnings.map(\.json)),
         ]))
     } else {
-      Console.print(sent.id.rawValue)
+      Console.print("\(sent.id)")
     }
   }
 }

@@ -26,6 +26,7 @@ struct ShowCommand: ParsableCommand {
     let incoming = try store.incomingDocument(key: document.key)
     let signature = try SignatureText(assembly: assembly, store: store).text(
       of: document, incoming: incoming, deliveries: deliveries, history: history)
+    let key = direction == "outgoing" ? try store.issueKey(document: document.key) : nil
     if json {
       var members = document.members
       members["direction"] = .string(direction)
@@ -33,6 +34,7 @@ struct ShowCommand: ParsableCommand {
       members["duplicates"] = incoming.map { .integer(Int64($0.duplicates)) } ?? .null
       members["takeBackOpen"] = incoming.map { .bool($0.hasOpenTakeBack) } ?? .null
       members["deliveries"] = .array(deliveries.map { $0.json(watch) })
+      members["key"] = .text(key)
       members["signature"] = .string(signature)
       members["statuses"] = .array(
         statuses.map { status in
@@ -46,7 +48,7 @@ struct ShowCommand: ParsableCommand {
       members["history"] = .array(history.map(\.json))
       members["acts"] = .array(acts.map(\.json))
       members["unbelieved"] = .array(unbelieved.map(\.json))
-      return try Console.print(.object(members))
+      return Console.print(.object(members))
     }
     Console.print(
       """
@@ -58,6 +60,7 @@ struct ShowCommand: ParsableCommand {
       Độ khẩn       \(document.urgency.vietnamese)
       Chữ ký số     \(signature)
       """)
+    if let key { Console.print("Khóa gửi      \(key)") }
     if let incoming {
       Console.print(
         "Trạng thái    \(incoming.state.rawValue), đến lúc \(incoming.receivedAt.shown)")
@@ -72,7 +75,7 @@ struct ShowCommand: ParsableCommand {
         Console.print(
           "  \(delivery.to)  \(delivery.stateText(watch))  \(delivery.statusText)"
             + (delivery.lastError.map { "  \($0) \(delivery.lastErrorText ?? "")" } ?? "")
-            + delivery.unbelievedMark)
+            + "\(delivery.unbelievedMark)")
       }
     }
     if !statuses.isEmpty {

@@ -19,7 +19,7 @@ struct UnitsCommand: ParsableCommand {
       (unit: unit, problems: unit.listed.map { problem(of: $0, verifier, at: now) })
     }
     if json {
-      return try Console.print(.array(units.map { json(of: $0.unit, $0.problems) }))
+      return Console.print(.array(units.map { json(of: $0.unit, $0.problems) }))
     }
     Console.table(
       ["MÃ", "TÊN", "CẤP TRÊN", "NHÓM", "CHỨNG THƯ"],

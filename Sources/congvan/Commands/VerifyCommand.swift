@@ -23,14 +23,14 @@ struct VerifyCommand: ParsableCommand {
     if let ca {
       trust = try TrustStore.load(anchors: ca, revocationLists: crl)
     } else {
-      trust = try folder.assembly().trust(revocationLists: crl)
+      trust = try nodesTrust()
     }
     let verifier = OfflineVerifier(trust: trust)
     let report = try ExportFolder.verify(path: file, hashing: OpenSSLHashing()) { message in
       verifier.inspect(message, arrivedAt: SystemClock().now).verdict
     }
     if json {
-      try Console.print(
+      Console.print(
         .object([
           "valid": .bool(report.isIntact),
           "documentId": .string(report.manifest.documentID.rawValue),
@@ -57,7 +57,19 @@ struct VerifyCommand: ParsableCommand {
       for status in report.statuses { Console.print(status.line) }
     }
     guard report.isIntact else {
-      throw NodeError(.verifyFailed, report.problems.joined(separator: "; "))
+      throw NodeError(
+        .verifyFailed, report.problems.joined(separator: "; "), next: report.next)
+    }
+  }
+
+  /// Anchors and lists of the node; without a node the way out is `--ca`.
+  private func nodesTrust() throws -> TrustStore {
+    do {
+      return try folder.assembly().trust(revocationLists: crl)
+    } catch let error as ConfigError where [.noFolder, .missing].contains(error.kind) {
+      throw ConfigError(
+        error.kind, error.reason,
+        next: "Name the CA certificates with --ca FILE, or a node's folder with --dir.")
     }
   }
 }
@@ -82,13 +94,13 @@ extension ExportFolder.SignedFile {
     ])
   }
 
-  fileprivate var line: String {
+  fileprivate var line: Line {
     guard let statement else { return "status “\(file)”: \(problem ?? "?")" }
     let code = [statement.code.rawValue, statement.code.vietnamese].compactMap { $0 }
+    let verdict = refusesOtherCopy ? "valid, refuses another copy than this one" : "valid"
+    let by = signers.map { ", signed by \($0.subject)" }.joined()
     return "status \(code.joined(separator: " ")) of \(statement.from.organId) at "
-      + "\(statement.timestamp.shown): "
-      + (problem ?? (refusesOtherCopy ? "valid, refuses another copy than this one" : "valid"))
-      + signers.map { ", signed by \($0.subject)" }.joined()
+      + "\(statement.timestamp.shown): \(problem ?? verdict)\(by)"
   }
 }
 

@@ -1,0 +1,91 @@
+import ExchangeCore
+import ExchangeStore
+import Foundation
+
+/// `send --key`: whoever is not sure whether a document was issued asks again under the same key.
+extension Office {
+  static let maximumKeyLength = 128
+
+  static func checkedKey(_ text: String) throws -> String {
+    let allowed = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "a")...UInt8(ascii: "z"):
+        true
+      default: "._-:/+=@#".utf8.contains(byte)
+      }
+    }
+    guard allowed, (1...maximumKeyLength).contains(text.utf8.count) else {
+      throw NodeError(
+        .badKey,
+        "key: “\(HarmlessText.line(text, maximum: 40))” is not 1 to \(maximumKeyLength) characters "
+          + "of A-Z a-z 0-9 . _ - : / + = @ #")
+    }
+    return text
+  }
+
+  /// The key of a draft whose files have these digests. Names and texts are compared as they are
+  /// stored: NFC, without spaces around.
+  func issueKey(_ key: String, of draft: OutgoingDraft, files: [SHA256Digest]) -> IssueKey {
+    var fields: [String: String] = [
+      "number": draft.number, "date": draft.date, "type": draft.typeName,
+      "subject": draft.subject, "signer": draft.signerName ?? "",
+      "position": draft.position ?? "", "capacity": draft.competence ?? "",
+      "urgency": draft.urgency.vietnamese, "due": draft.dueDate ?? "",
+      "expires": draft.expiresAsGiven ?? draft.expiresAt?.iso8601 ?? "",
+      "reply-to": known(draft.replyTo), "replaces": known(draft.replaces),
+      "to": Set(draft.recipients.map(TextRules.normalized)).sorted().joined(separator: "\n"),
+    ]
+    let units = draft.recipients.map { name in
+      (try? context.directory.current.resolve(recipient: TextRules.normalized(name)))?
+        .map(\.id.rawValue)
+    }
+    // A directory that has changed meanwhile is no other request.
+    if !units.contains(nil) {
+      fields["units"] = Set(units.flatMap { $0 ?? [] }).sorted().joined(separator: "\n")
+    }
+    fields["files"] = zip(draft.files, files).map { path, digest in
+      "\(digest.hex) \(TextRules.normalized(path.split(separator: "/").last.map(String.init) ?? ""))"
+    }.joined(separator: "\n")
+    return IssueKey(
+      key,
+      fields: fields.mapValues { context.hashing.sha256(Data(TextRules.normalized($0).utf8)) })
+  }
+
+  /// The full id where the text is the beginning of one.
+  private func known(_ id: String?) -> String {
+    guard let id else { return "" }
+    return (try? context.store.find(id, preferring: "outgoing"))?.summary.id.rawValue ?? id
+  }
+
+  /// The document that was issued under `key`, or nil. Throws `NodeError.keyUsed` when this draft is
+  /// another one.
+  func repeated(_ draft: OutgoingDraft, _ key: String) throws -> SentDocument? {
+    guard let (id, known) = try context.store.issued(under: key) else { return nil }
+    let files = try draft.files.map { path in
+      guard let file = context.store.files.identity(ofFile: path) else {
+        throw DocumentError(
+          .attachmentUnreadable,
+          "file “\(path)”: cannot be read and compared with document \(id), which was issued under "
+            + "key “\(key)”", next: "See what was issued with: congvan show \(id)")
+      }
+      return file.sha256
+    }
+    let asked = issueKey(key, of: draft, files: files)
+    var differing = Set(known.fields.keys).union(asked.fields.keys).filter {
+      known.fields[$0] != asked.fields[$0]
+    }
+    // The same units in other words, or the same words although the directory has changed.
+    let differs = differing.contains("to") && differing.contains("units")
+    differing.subtract(["to", "units"])
+    if differs { differing.insert("to") }
+    guard differing.isEmpty else {
+      throw NodeError(
+        .keyUsed,
+        "key: document \(id) was issued under “\(key)”, and this one differs in: "
+          + differing.sorted().joined(separator: ", "),
+        next: "Use another key for another document; see the first with: congvan show \(id)")
+    }
+    return try sent(id, key: key, warnings: [], isRepeated: true)
+  }
+}
