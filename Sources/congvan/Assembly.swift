@@ -99,7 +99,8 @@ struct Assembly {
   var limits: IntakeLimits {
     get throws {
       IntakeLimits(
-        documentBytes: try settings.documentBytes, freeBytes: try settings.freeBytes)
+        documentBytes: try settings.documentBytes, freeBytes: try settings.freeBytes,
+        formats: try settings.formats)
     }
   }
 

@@ -55,7 +55,7 @@ struct Settings: Sendable {
     ("signing.pkcs12File", ""), ("signing.passphraseFile", ""),
     ("trust.anchorsFile", "ca.crt"), ("trust.crlFile", ""), ("trust.signingTimeWindowDays", "45"),
     ("directory.file", "directory.json"), ("limits.documentBytes", "1073741824"),
-    ("limits.freeBytes", "209715200"),
+    ("limits.freeBytes", "209715200"), ("attachments.legacyFormats", "true"),
     ("retry.horizonHours", "72"), ("reconcile.intervalHours", "24"),
     ("reconcile.windowDays", "30"), ("receipt.overdueHours", "72"),
     ("receipt.expiryWarningHours", "24"), ("log.level", "info"),
@@ -137,8 +137,8 @@ struct Settings: Sendable {
 
   private static let prefixes = [
     "CONGVAN_UNIT_", "CONGVAN_BROKER_", "CONGVAN_SIGNING_", "CONGVAN_TRUST_", "CONGVAN_DIRECTORY_",
-    "CONGVAN_LIMITS_", "CONGVAN_RETRY_", "CONGVAN_RECONCILE_", "CONGVAN_RECEIPT_",
-    "CONGVAN_LOG_",
+    "CONGVAN_LIMITS_", "CONGVAN_ATTACHMENTS_", "CONGVAN_RETRY_", "CONGVAN_RECONCILE_",
+    "CONGVAN_RECEIPT_", "CONGVAN_LOG_",
   ]
   /// Secrets may come from the environment itself, for service managers that keep them there.
   private static let secretVariables = ["CONGVAN_BROKER_PASSWORD", "CONGVAN_SIGNING_PASSPHRASE"]
@@ -186,7 +186,7 @@ struct Settings: Sendable {
     _ = try (
       brokerHosts, documentBytes, signingTimeWindow, horizon, heartbeat, reconciliation, freeBytes
     )
-    _ = try (usesTLS, usesPassword)
+    _ = try (usesTLS, usesPassword, formats)
     guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
     else {
       throw ConfigError(
@@ -259,6 +259,12 @@ struct Settings: Sendable {
   }
   var freeBytes: Int64 {
     get throws { Int64(try number("limits.freeBytes", 0...(1 << 50))) }
+  }
+  var formats: FormatPolicy {
+    get throws {
+      FormatPolicy(
+        takesLegacy: try choice("attachments.legacyFormats", ["true", "false"]) == "true")
+    }
   }
   var signingTimeWindow: Duration {
     get throws { .seconds(86_400 * (try number("trust.signingTimeWindowDays", 1...3650))) }
@@ -397,6 +403,9 @@ struct Settings: Sendable {
     limits:
       documentBytes: 1073741824  # sum of a document's attachments, in and out
       freeBytes: 209715200       # of the disk; below, messages stay in the queue
+
+    attachments:
+      legacyFormats: true        # send and accept DOC, XLS, PPT, RTF, RAR and 7Z too
 
     retry:
       horizonHours: 72           # how long the broker may refuse before a person is asked

@@ -10,24 +10,6 @@ import Testing
     #expect(TextRules.isNFC(TextRules.normalized(decomposed)))
   }
 
-  @Test(arguments: [
-    "Quyết định số 159 về việc ban hành Quy chế", "Công đoàn Müller & Cộng sự",
-    "ĐẠI HỘI CÔNG ĐOÀN — NHIỆM KỲ 2023–2028", "Khoá học hè, quý III, giá 5.000 đ",
-  ])
-  func unicodeTextPasses(_ text: String) throws {
-    try TextRules.checkEncoding(text, field: "subject")
-  }
-
-  /// “Quyết định”, “Liên đoàn lao động” in TCVN3 and VNI as they look in Unicode.
-  @Test(arguments: [
-    "QuyÕt ®Þnh", "Liªn ®oµn lao ®éng", "Quyeát ñònh soá möôøi", "CÔNG ÑOAØN VIEÄT NAM",
-  ])
-  func oldEncodingsAreRecognised(_ text: String) {
-    #expect(throws: DocumentError(.encoding, "")) {
-      try TextRules.checkEncoding(text, field: "subject")
-    }
-  }
-
   @Test(arguments: ["", "a\u{7}b", "a\u{202E}b", "a\u{200B}b", String(repeating: "đ", count: 501)])
   func badTextIsRefused(_ text: String) {
     #expect(throws: DocumentError(.text, "")) {
@@ -52,33 +34,54 @@ import Testing
   @Test(arguments: ["Quyết định 159.pdf", "a..b.pdf", ".an", String(repeating: "a", count: 255)])
   func fileNamesAccepted(_ name: String) throws { try AttachmentRules.check(name: name) }
 
-  @Test(arguments: [
-    ("a.pdf", "%PDF-1.7 …", "application/pdf"), ("A.PDF", "\u{FEFF}%PDF-1.4", "application/pdf"),
-    ("a.txt", "xin chào", "text/plain"), ("a.xml", "\n<edXML/>", "application/xml"),
-    ("a.zip", "PK\u{3}\u{4}…", "application/zip"),
-    (
-      "a.docx", "PK\u{3}\u{4}…word/document.xml",
-      "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-    ),
-    (
-      "a.odt", "PK\u{3}\u{4}…mimetypeapplication/vnd.oasis.opendocument.text",
-      "application/vnd.oasis.opendocument.text"
-    ),
-  ])
-  func formats(_ name: String, _ content: String, _ expected: String) throws {
-    let bytes = Data(content.utf8)
-    #expect(try AttachmentRules.mediaType(name: name, head: bytes, tail: bytes) == expected)
+  /// What a sender asks beyond the rules of the wire.
+  @Test(arguments: [".txt", ".pdf", "\u{3164}.pdf", "\u{200A}\u{2800}.docx"])
+  func ownFilesNeedAName(_ name: String) {
+    #expect(throws: DocumentError(.attachmentName, "")) { try AttachmentRules.checkOwn(name: name) }
+  }
+
+  @Test(arguments: ["a.pdf", "Quyết định", ".gitignore.txt", "1.docx", "😀.png"])
+  func ownFilesWithAName(_ name: String) throws { try AttachmentRules.checkOwn(name: name) }
+
+  @Test func namesOfDevicesAreKnown() {
+    for name in ["CON.pdf", "con", "nul.tar.zip", "COM1.txt", "Lpt9.pdf", "AUX .docx", "prn."] {
+      #expect(AttachmentRules.isReservedOnWindows(name), "\(name)")
+    }
+    for name in [
+      "CONG.pdf", "COM10.txt", "LPT.pdf", "COM0.txt", "Công văn.pdf", "a.con", "NULL.txt",
+    ] {
+      #expect(!AttachmentRules.isReservedOnWindows(name), "\(name)")
+    }
   }
 
   @Test(arguments: [
-    ("a.pdf", "MZ\u{0}"), ("a.exe", "MZ"), ("a", "%PDF-1.7"), ("a.png", "%PDF-1.7"),
-    ("a.docx", "PK\u{3}\u{4}…xl/"), ("a.txt", "a\u{0}b"), ("a.txt", "MZ…"), ("a.xml", "plain"),
-    ("pdf", "%PDF-"), ("a.pdf.exe", "%PDF-"),
+    "\u{3164}\u{3164}", "\u{115F}\u{1160}", "\u{FFA0}", "\u{2800} \u{2800}", "\u{AD}", "\u{FE0F}",
+    "\u{180E}",
+    "\u{A0}\u{3000}", "\u{34F}",
   ])
-  func formatsRefused(_ name: String, _ content: String) {
-    let bytes = Data(content.utf8)
-    #expect(throws: DocumentError(.attachmentFormat, "")) {
-      try AttachmentRules.mediaType(name: name, head: bytes, tail: bytes)
+  func whatNobodySeesIsNoText(_ text: String) {
+    let error = #expect(throws: DocumentError(.text, "")) {
+      try TextRules.check(text, field: "subject", maximum: 500)
     }
+    #expect(error?.reason.contains("nothing but spaces and invisible") == true)
+    #expect(TextRules.fitting(text, maximum: 10) == "?")
+  }
+
+  @Test(arguments: ["ㅤa", "한국어", "⠓⠑", "❤\u{FE0F}", "a\u{AD}b"])
+  func blanksBesideTextAreAllowed(_ text: String) throws {
+    try TextRules.check(TextRules.normalized(text), field: "subject", maximum: 500)
+  }
+
+  @Test func theHarmfulCharacterIsNamedWithItsPlace() {
+    let error = #expect(throws: DocumentError.self) {
+      try TextRules.check("Thông báo họp\u{202E}fdp", field: "subject", maximum: 500)
+    }
+    #expect(error?.reason == "subject: has U+202E RIGHT-TO-LEFT OVERRIDE after “họp”")
+    let first = #expect(throws: DocumentError.self) {
+      try AttachmentRules.check(name: "\u{7}a.pdf")
+    }
+    #expect(first?.reason.contains("U+0007") == true)
+    #expect(first?.reason.contains("at the beginning") == true)
+    #expect(first?.reason.unicodeScalars.contains("\u{7}") == false)
   }
 }

@@ -55,9 +55,6 @@ import Testing
     },
     Mistake("device", .attachmentUnreadable) { draft, _ in draft.files = ["/dev/zero"] },
     Mistake("same path twice", .attachmentDuplicate) { draft, _ in draft.files += draft.files },
-    Mistake("same content, other name", .attachmentDuplicate, "van-ban.pdf") { draft, node in
-      draft.files.append(try node.folder.write(pdf("văn bản"), as: "bản sao.pdf"))
-    },
     Mistake("other content, same name", .attachmentDuplicate) { draft, node in
       let folder = node.folder.url.appending(path: "khác")
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
@@ -75,6 +72,19 @@ import Testing
     },
     Mistake("type contradicts extension", .attachmentFormat, "PNG") { draft, node in
       draft.files = [try node.folder.write(pdf("x"), as: "ảnh.png")]
+    },
+    Mistake("password", .attachmentFormat, "has a password") { draft, node in
+      let locked = SampleCompoundFile.file(["EncryptedPackage": Data(count: 5000)])
+      draft.files = [try node.folder.write(locked, as: "bảng lương.xlsx")]
+    },
+    Mistake("nothing but an extension", .attachmentName, "before its extension") { draft, node in
+      draft.files = [try node.folder.write(pdf("x"), as: ".pdf")]
+    },
+    Mistake("subject of blanks", .text, "invisible") { draft, _ in
+      draft.subject = "\u{3164}\u{3164}"
+    },
+    Mistake("text direction in the subject", .text, "U+202E RIGHT-TO-LEFT OVERRIDE after “chế”") {
+      draft, _ in draft.subject = "Quy chế\u{202E} giả"
     },
     Mistake("extension not allowed", .attachmentFormat, "exe") { draft, node in
       draft.files = [try node.folder.write(pdf("x"), as: "setup.exe")]
@@ -148,6 +158,139 @@ import Testing
     }
     #expect(try node.count("document") == 0)
     #expect(try node.count("blob") == 0)
+  }
+
+  /// Each cause of a collision has its own next step.
+  @Test func collidingNamesAreExplained() throws {
+    let node = try TestNode(Province.alpha)
+    let folder = node.folder.url.appending(path: "khác")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+    let first = try node.folder.write(pdf("một"), as: "Phụ lục.pdf")
+    try pdf("hai").write(to: folder.appending(path: "PHỤ LỤC.pdf"))
+    try pdf("ba").write(
+      to: folder.appending(path: "Phụ lục.pdf".decomposedStringWithCanonicalMapping))
+    let cases = [
+      (first, "is the same file", "Name the file once"),
+      (folder.appending(path: "PHỤ LỤC.pdf").path, "upper and lower case only", "Rename one"),
+      (folder.path + "/Phụ lục.pdf", "another file is named “Phụ lục.pdf” too", "Rename one"),
+    ]
+    for (second, reason, next) in cases {
+      let error = #expect(throws: DocumentError(.attachmentDuplicate, "")) {
+        try node.office.send(draft([first, second], to: [Province.beta]))
+      }
+      #expect(error?.reason.contains(reason) == true, "\(error?.reason ?? "")")
+      #expect(error?.hint.contains(next) == true)
+    }
+  }
+
+  /// Two blank annexes have the same content: it travels once and stands in the export twice.
+  @Test(arguments: [300, 700_000]) func filesOfEqualContentArriveAndComeBack(_ size: Int) throws {
+    let alpha = try TestNode(Province.alpha)
+    let beta = try TestNode(Province.beta)
+    let files = try ["Mẫu 1.pdf", "Mẫu 2.pdf", "Mẫu 3.pdf"].map {
+      try alpha.folder.write(pdf("trống", size: size), as: $0)
+    }
+    let id = try alpha.office.send(draft(files, to: [Province.beta])).id
+    let broker = FakeBroker()
+    try exchange([alpha, beta], through: broker)
+    #expect(try beta.answers() == ["01"])
+    #expect(try beta.count("blob") == 1)
+    let document = try beta.store.find(id.rawValue).summary
+    #expect(document.attachments.map(\.name) == ["Mẫu 1.pdf", "Mẫu 2.pdf", "Mẫu 3.pdf"])
+    let folder = beta.folder.path("xuất")
+    _ = try ExportFolder.write(document, context: beta.context, to: folder)
+    for name in ["Mẫu 1.pdf", "Mẫu 2.pdf", "Mẫu 3.pdf"] {
+      #expect(FileManager.default.contents(atPath: "\(folder)/files/\(name)")?.count == size)
+    }
+    let again = try alpha.office.resend(
+      ids: [id.rawValue], filter: DeliveryFilter(), reason: "thử", dryRun: false)
+    #expect(again.count == 1)
+    try exchange([alpha, beta], through: broker)
+    #expect(try alpha.deliveries().map(\.state) == [.delivered])
+    #expect(try beta.count("document") == 1)
+  }
+
+  @Test func whatIsWorthAWordIsSaidAndSent() throws {
+    let node = try TestNode(Province.alpha)
+    let macros = SampleArchive.zip([.init("word/document.xml"), .init("word/vbaProject.bin")])
+    var draft = draft(
+      [
+        try node.folder.write(macros, as: "Mẫu đơn.docx"),
+        try node.folder.write(Data([0x51, 0xD5, 0x74]), as: "cu.txt"),
+        try node.folder.write(pdf("x"), as: "CON.pdf"),
+        try node.folder.write(pdf("y"), as: "Tờ\u{200B} trình.pdf"),
+      ], to: [Province.beta])
+    draft.subject = "Về\u{200B} việc\nhọp\tngày 5"
+    draft.number = " 159/QĐ-LĐLĐ\u{FEFF}"
+    draft.date = "2026-09-21\n"
+    let sent = try node.office.send(draft)
+    #expect(
+      sent.warnings.map(\.code) == [
+        "TEXT-CLEANED", "ATTACHMENT-MACROS", "ATTACHMENT-NOT-UTF8", "ATTACHMENT-NAME-RESERVED",
+        "TEXT-CLEANED",
+      ])
+    #expect(sent.warnings[0].text == "subject: removed U+200B ZERO WIDTH SPACE after “Về”")
+    let document = try node.store.find(sent.id.rawValue).summary
+    #expect(document.subject == "Về việc họp ngày 5")
+    #expect(
+      document.attachments.map(\.name) == ["Mẫu đơn.docx", "cu.txt", "CON.pdf", "Tờ trình.pdf"])
+    // The receiver's side finds the same.
+    #expect(node.store.remarks(on: document).map(\.remark) == [.macros, .encoding])
+    #expect(node.store.remarks(on: document).map(\.file.name) == ["Mẫu đơn.docx", "cu.txt"])
+  }
+
+  @Test func aClerkMayInsistOnATextThatLooksOld() throws {
+    let node = try TestNode(Province.alpha)
+    let file = try node.folder.write(pdf("x"), as: "QuyÕt ®Þnh.pdf")
+    var draft = draft([file], to: [Province.beta])
+    draft.subject = "B¸o c¸o th¸ng"
+    let error = #expect(throws: DocumentError(.encoding, "")) { try node.office.send(draft) }
+    #expect(error?.reason.contains("meant as “Báo cáo tháng”") == true)
+    #expect(error?.hint.contains("--text-as-is") == true)
+    draft.textAsIs = true
+    #expect(try node.office.send(draft).warnings == [])
+    draft.textAsIs = false
+    draft.files = [try node.folder.write(pdf("y"), as: "a.pdf")]
+    draft.subject = "Kính gửi Liªn ®oµn lao ®éng tỉnh"
+    let codes = try node.office.send(draft).warnings.map(\.code)
+    #expect(codes.filter { $0.hasPrefix("TEXT-") } == ["TEXT-ENCODING-DOUBTED"])
+  }
+
+  /// Old archives leave names in TCVN3; the command line hands them over with U+FFFD.
+  @Test func aNameThatIsNotUTF8IsNotCalledMissing() throws {
+    let node = try TestNode(Province.alpha)
+    let bytes = Array(node.folder.path("Quy").utf8) + [0xD5, 0x74, 0x2E, 0x70, 0x64, 0x66, 0]
+    let descriptor = bytes.map { CChar(bitPattern: $0) }.withUnsafeBufferPointer { name in
+      name.baseAddress.map { open($0, O_CREAT | O_WRONLY, 0o600) } ?? -1
+    }
+    #expect(descriptor >= 0)
+    close(descriptor)
+    let given = String(decoding: bytes.dropLast(), as: UTF8.self)
+    let error = #expect(throws: DocumentError(.attachmentName, "")) {
+      try node.office.send(draft([given], to: [Province.beta]))
+    }
+    #expect(error?.reason.contains("its name is not UTF-8") == true)
+    #expect(error?.hint.contains("convmv") == true)
+    let missing = #expect(throws: DocumentError(.attachmentMissing, "")) {
+      try node.office.send(
+        draft([node.folder.path("Kh\u{FFFD}c.pdf")], to: [Province.beta]))
+    }
+    #expect(missing?.reason.contains("does not exist") == true)
+  }
+
+  /// The disk has the name in another form than the one that is typed.
+  @Test func namesOfEveryUnicodeFormAreFound() throws {
+    let node = try TestNode(Province.alpha)
+    let name = "Tờ trình.pdf"
+    let folder = node.folder.url.path + "/Thư mục".decomposedStringWithCanonicalMapping
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    #expect(
+      FileManager.default.createFile(
+        atPath: folder + "/" + name.decomposedStringWithCanonicalMapping, contents: pdf("x")))
+    let sent = try node.office.send(
+      draft([node.folder.path("Thư mục/\(name)")], to: [Province.beta]))
+    let found = try node.store.find(sent.id.rawValue).summary.attachments.map(\.name)
+    #expect(found.map { Array($0.utf8) } == [Array(name.utf8)])
   }
 
   // MARK: What is right

@@ -21,7 +21,7 @@ import Testing
   }
 
   private func ingest(
-    _ path: String, maximum: Int64 = 1 << 30, inspect: (Data, Data) throws -> Void = { _, _ in }
+    _ path: String, maximum: Int64 = 1 << 30, inspect: (AttachmentBytes) throws -> Void = { _ in }
   ) throws -> StoredContent {
     try files.ingest(path: path, maximum: maximum, inspect: inspect)
   }
@@ -62,18 +62,25 @@ import Testing
     #expect(try temporaryFiles == [])
   }
 
-  @Test func inspectSeesBothEnds() throws {
+  @Test func inspectReadsWhereItWants() throws {
     let data = Data((0..<300_000).map { UInt8(truncatingIfNeeded: $0 / 1000) })
-    var seen: (Data, Data)?
-    _ = try ingest(write(data)) { seen = ($0, $1) }
-    #expect(seen?.0 == data.prefix(65_536))
-    #expect(seen?.1 == data.suffix(65_536))
+    var seen: [[UInt8]] = []
+    _ = try ingest(write(data)) { file in
+      #expect(file.size == 300_000)
+      seen = try [0, 65_000, 234_464, 299_999, 300_000, -1].map {
+        try file.bytes(at: $0, count: 65_536)
+      }
+    }
+    let expected = [
+      data.prefix(65_536), data[65_000..<130_536], data.suffix(65_536), data.suffix(1),
+    ]
+    #expect(seen == expected.map(Array.init) + [[], []])
   }
 
   @Test func whatInspectRefusesLeavesNothing() throws {
     struct Refused: Error {}
     #expect(throws: Refused.self) {
-      try ingest(write(Data(count: 400_000))) { _, _ in throw Refused() }
+      try ingest(write(Data(count: 400_000))) { _ in throw Refused() }
     }
     #expect(try temporaryFiles == [])
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("blobs")) == [])
@@ -131,7 +138,7 @@ import Testing
   func aFileThatChangesWhileItIsReadIsRefused(_ size: Int, _ change: String) throws {
     let path = try write(Data(count: size))
     #expect(throws: DocumentError(.attachmentUnreadable, "")) {
-      try ingest(path) { _, _ in
+      try ingest(path) { _ in
         let handle = try FileHandle(forUpdating: URL(filePath: path))
         defer { try? handle.close() }
         switch change {

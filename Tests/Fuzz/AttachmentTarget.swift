@@ -7,7 +7,9 @@ enum AttachmentTarget {
   private static let separator = Data("\n--\n".utf8)
   private static let types: Set<String> = [
     "application/pdf", "image/png", "image/jpeg", "image/tiff", "application/zip", "text/plain",
-    "text/csv", "application/xml",
+    "text/csv", "application/xml", "application/msword", "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint", "application/rtf", "application/vnd.rar",
+    "application/x-7z-compressed",
   ]
 
   static func run(_ bytes: Data) {
@@ -16,24 +18,31 @@ enum AttachmentTarget {
     let rest = bytes[line...].dropFirst()
     let cut = rest.firstRange(of: separator)
     let head = rest[..<(cut?.lowerBound ?? rest.endIndex)]
-    let tail = cut.map { rest[$0.upperBound...] } ?? head
+    let tail = cut.map { rest[$0.upperBound...] } ?? Data()
+    // Between them zeros, so that the end is beyond the first page.
+    let content = Data(head) + (cut == nil ? Data() : Data(count: 66_000)) + tail
 
     if (try? AttachmentRules.check(name: name)) != nil {
       require(isSafe(name), "unsafe file name “\(name)”")
     }
-    guard let type = try? AttachmentRules.mediaType(name: name, head: head, tail: tail) else {
-      return
-    }
+    guard let finding = try? AttachmentRules.examine(name: name, content: AttachmentBytes(content))
+    else { return }
+    let type = finding.mediaType
     require(isKnown(type), "unknown media type \(type)")
     require(
       (try? TextRules.check(type, field: "", maximum: 100)) != nil, "\(type) cannot be sent")
-    let copies = try? AttachmentRules.mediaType(name: name, head: Data(head), tail: Data(tail))
-    require(copies == type, "a slice is judged differently from a copy")
-    // A PDF reader takes anything for the first kilobyte; nothing else may be a program.
+    let pieces = AttachmentBytes(size: Int64(content.count)) { offset, count in
+      content.dropFirst(Int(offset)).prefix(count)
+    }
+    let again = try? AttachmentRules.examine(name: name, content: pieces)
+    require(again == finding, "a file is judged differently the second time")
     let isProgram = head.starts(with: Data("MZ".utf8)) || head.starts(with: Data("\u{7F}ELF".utf8))
-    require(!isProgram || type == "application/pdf", "a program passes as \(type)")
-    if type.hasPrefix("text/") || type == "application/xml" {
-      require(!head.contains(0) && !tail.contains(0), "\(type) with a NUL")
+    require(!isProgram, "a program passes as \(type)")
+    let isPlain = !head.starts(with: [0xFF, 0xFE]) && !head.starts(with: [0xFE, 0xFF])
+    if type == "text/plain", isPlain, content.count % 2 == 1,
+      !head.starts(with: [0, 0, 0xFE, 0xFF])
+    {
+      require(!content.prefix(65_536).contains(0), "\(type) with a NUL")
     }
   }
 

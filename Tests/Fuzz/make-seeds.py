@@ -5,6 +5,7 @@ because a signed message from another world verifies nowhere else; remove it to 
 """
 
 import datetime
+import io
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 EXAMPLES = ROOT / "schemas/examples"
@@ -170,6 +172,20 @@ def frame_seeds():
 
 def attachment_seeds():
     office = b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml"
+    listed = io.BytesIO()
+    with zipfile.ZipFile(listed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        for name in ("content.xml", "word/vbaProject.bin", "xl/workbook.xml"):
+            archive.writestr(name, "<x/>")
+    sectors = [b""] * 3
+    sectors[0] = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 16 + struct.pack(
+        "<HHHHH10xIIIIIIIII", 62, 3, 0xFFFE, 9, 6, 1, 1, 0, 0x1000, 2**32 - 2, 0, 2**32 - 2, 0, 0)
+        + b"\xff" * 432)
+    sectors[1] = struct.pack("<III", 2**32 - 3, 2**32 - 2, 2**32 - 2) + b"\xff" * 500
+    for name, kind, child in [("Root Entry", 5, 1), ("WordDocument", 2, 2**32 - 1)]:
+        text = name.encode("utf-16-le")
+        sectors[2] += text.ljust(64, b"\0") + struct.pack(
+            "<HBBIII36xIII", len(text) + 2, kind, 1, 2**32 - 1, 2**32 - 1, child, 0, 5000, 0)
     open_document = "application/vnd.oasis.opendocument."
     seeds = {
         "a.pdf": b"%PDF-1.7\n", "b.png": b"\x89PNG\r\n\x1a\n\0", "c.jpg": b"\xff\xd8\xff\xe0",
@@ -178,6 +194,11 @@ def attachment_seeds():
         "i.zip": office, "j.txt": "Công đoàn".encode(), "k.csv": b"a,b\n1,2\n",
         "l.xml": b"\xef\xbb\xbf <?xml version='1.0'?>", "m.edxml": b"<a/>", "n.txt": b"MZ\x90",
         "o.exe": b"MZ", "văn bản.pdf": b"\n%PDF-", "../p.pdf": b"%PDF-", "q.tar.zip": b"PK\x05\x06",
+        "u.odt": listed.getvalue(), "v.xlsx": listed.getvalue(), "w.doc": b"".join(sectors),
+        "x.rtf": b"{\\rtf1}", "y.rar": b"Rar!\x1a\7\1\0" + bytes([1, 2, 3, 4, 3, 4, 0, 0]),
+        "z.7z": b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<IQQI", 0, 0, 4, 0) + b"\6\xf1\7\1",
+        "aa.txt": "Họ tên\tĐơn vị".encode("utf-16"), "ab.csv": "Ho ten".encode("utf-16-le"),
+        "ac.rar": b"Rar!\x1a\7\0" + b"\0\0\x73\0\0\x0d\0" + b"\0" * 6 + b"\0\0\x74\4\x80\x20\0",
     }
     for name, kind in [("r.odt", "text"), ("s.ods", "spreadsheet"), ("t.odp", "presentation")]:
         seeds[name] = b"PK\x03\x04" + b"\0" * 26 + f"mimetype{open_document}{kind}".encode()

@@ -43,6 +43,9 @@ FORMATS = {
     "tif": "image/tiff", "tiff": "image/tiff", "zip": "application/zip", "txt": "text/plain",
     "csv": "text/csv", "xml": "application/xml", "edxml": "application/xml", "odt": f"{ODF}.text",
     "ods": f"{ODF}.spreadsheet", "odp": f"{ODF}.presentation", "xlsx": f"{XML}.spreadsheetml.sheet",
+    "doc": "application/msword", "xls": "application/vnd.ms-excel", "rtf": "application/rtf",
+    "ppt": "application/vnd.ms-powerpoint", "rar": "application/vnd.rar",
+    "7z": "application/x-7z-compressed",
     "docx": f"{XML}.wordprocessingml.document", "pptx": f"{XML}.presentationml.presentation"}
 
 

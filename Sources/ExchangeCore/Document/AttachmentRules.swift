@@ -1,11 +1,9 @@
-package import Foundation
-
-/// Rules for file names and formats.
+/// Rules for file names and formats. The sender's check and the receiver's are the same.
 package enum AttachmentRules {
   /// A name is 1 to 255 bytes of NFC text without `/`, `\`, control characters or the meaning of a
   /// path. It is shown and exported, never used as a path as it stands.
   package static func check(name: String) throws(DocumentError) {
-    let shown = name.prefix(60)
+    let shown = TextRules.fitting(name, maximum: 60)
     guard !name.isEmpty, name.utf8.count <= WireLimits.fileNameBytes else {
       throw DocumentError(
         .attachmentName, "file name: “\(shown)” has \(name.utf8.count) bytes, 1 to 255 are allowed")
@@ -14,8 +12,8 @@ package enum AttachmentRules {
       throw DocumentError(
         .attachmentName, "file name: “\(shown)” has one of the characters / \\ : * ? \" < > |")
     }
-    guard !name.unicodeScalars.contains(where: TextRules.isHarmful) else {
-      throw DocumentError(.attachmentName, "file name: has a control or text-direction character")
+    if let harm = TextRules.harm(in: name) {
+      throw DocumentError(.attachmentName, "file name: “\(shown)” \(harm)")
     }
     guard name != ".", name != "..", !name.hasPrefix(" "), !name.hasSuffix(" "),
       !name.hasSuffix(".")
@@ -28,93 +26,119 @@ package enum AttachmentRules {
     }
   }
 
-  /// The media type of a file, judged by its first and last bytes (up to 64 KiB each) and required
-  /// to agree with the extension of `name` (R-4.3). Throws `.attachmentFormat` otherwise.
-  package static func mediaType(name: String, head: Data, tail: Data) throws(DocumentError)
-    -> String
-  {
+  /// What a sender asks beyond `check(name:)`: something to read before the extension.
+  package static func checkOwn(name: String) throws(DocumentError) {
+    try check(name: name)
+    guard TextRules.isVisible(String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)])) else {
+      throw DocumentError(
+        .attachmentName,
+        "file name: “\(TextRules.fitting(name, maximum: 60))” has nothing before its extension")
+    }
+  }
+
+  /// True of a name that Windows keeps for a device (`CON.pdf`): nobody can save the file there.
+  package static func isReservedOnWindows(_ name: String) -> Bool {
+    var stem = name.prefix { $0 != "." }
+    while stem.last == " " { stem.removeLast() }
+    let device = stem.uppercased()
+    if ["CON", "PRN", "AUX", "NUL"].contains(device) { return true }
+    return ["COM", "LPT"].contains(device.prefix(3)) && device.count == 4
+      && "123456789¹²³".contains(device.suffix(1))
+  }
+
+  /// What the check of a file found.
+  package struct Finding: Sendable, Hashable {
+    package let mediaType: String
+    /// Sorted by code.
+    package let remarks: [FileRemark]
+  }
+
+  /// Checks that the content of a file agrees with the extension of `name` (R-4.3), which names its
+  /// media type. Throws `.attachmentFormat` otherwise, and what reading throws.
+  package static func examine(
+    name: String, content: AttachmentBytes, policy: FormatPolicy = FormatPolicy()
+  ) throws -> Finding {
     let fileExtension =
       name.split(separator: ".", omittingEmptySubsequences: false).dropFirst()
       .last?.lowercased() ?? ""
-    guard let format = formats.first(where: { $0.extensions.contains(fileExtension) }) else {
-      throw DocumentError(
-        .attachmentFormat, "file “\(name)”: the extension “\(fileExtension)” is not allowed")
-    }
-    guard format.matches(head, tail) else {
+    guard let format = FileFormat(fileExtension: fileExtension) else {
       throw DocumentError(
         .attachmentFormat,
-        "file “\(name)”: the content is not \(fileExtension.uppercased()) although the name says so"
-      )
+        fileExtension.isEmpty
+          ? "file “\(name)”: has no extension"
+          : "file “\(name)”: the extension “\(fileExtension)” is not allowed",
+        next: advice(forExtension: fileExtension))
     }
-    return format.mediaType
+    guard policy.takesLegacy || !format.isLegacy else {
+      throw DocumentError(
+        .attachmentFormat, "file “\(name)”: \(format.name) is not accepted by this unit",
+        next: "Send it as DOCX, XLSX, PPTX, PDF or ZIP; see attachments.legacyFormats.")
+    }
+    let found = try Recognition(content)
+    if found.locked.contains(format) {
+      throw DocumentError(
+        .attachmentFormat, "file “\(name)”: has a password, so its receivers cannot open it",
+        next: "Remove the password in the program that made the file, and send it without.")
+    }
+    guard found.formats.contains(format) else { throw mismatch(name, format, found) }
+    return Finding(
+      mediaType: format.mediaType, remarks: found.remarks.sorted { $0.rawValue < $1.rawValue })
   }
 
-  private struct Format: Sendable {
-    let extensions: [String]
-    let mediaType: String
-    let matches: @Sendable (_ head: Data, _ tail: Data) -> Bool
+  // MARK: Explaining
+
+  private static func mismatch(_ name: String, _ format: FileFormat, _ found: Recognition)
+    -> DocumentError
+  {
+    func error(_ what: String, _ next: String) -> DocumentError {
+      DocumentError(.attachmentFormat, "file “\(name)”: \(what)", next: next)
+    }
+    if case .program(let program) = found.foreign {
+      return error(
+        "begins like \(program)",
+        "Programs and scripts are not sent; of an archive that unpacks itself send a plain ZIP.")
+    }
+    if case .other(let kind) = found.foreign {
+      return error(
+        "its content looks like \(kind), not \(format.name)",
+        "Save it as PDF, or in another allowed format, and send that.")
+    }
+    if found.formats.contains(.text) {
+      return error(
+        "its content looks like \(found.formats.contains(.xml) ? "a web page or XML" : "plain text"), "
+          + "not \(format.name)",
+        "Open it: a page that was downloaded instead of the file is a usual cause. Save it as "
+          + "\(format.name) with the program that made it.")
+    }
+    // The most special one: what is in a ZIP says more than that it is one.
+    if let like = found.formats.sorted(by: { $0.rawValue < $1.rawValue })
+      .first(where: { found.formats.count == 1 || $0 != .zip })
+    {
+      return error(
+        "its content looks like \(like.name), not \(format.name)",
+        "Give it the name of what it is (….\(like.extensions[0])), or save it as \(format.name).")
+    }
+    let text = format == .text || format == .csv || format == .xml
+    return error(
+      "its content is not recognised as \(text ? "text (\(format.name))" : format.name)",
+      text
+        ? "Save it as text in UTF-8, for example with “Save as” of the program that made it."
+        : "Open it in the program that made it, save it again as \(format.name) or as PDF, and send that."
+    )
   }
 
-  private static let openDocument = "application/vnd.oasis.opendocument."
-  private static let openXML = "application/vnd.openxmlformats-officedocument."
+  private static let list =
+    "PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, DOC, XLS, PPT, RTF, PNG, JPG, TIFF, TXT, CSV, XML, ZIP, "
+    + "RAR or 7Z"
 
-  private static let formats: [Format] = [
-    Format(extensions: ["pdf"], mediaType: "application/pdf") { head, _ in
-      // Readers accept the mark anywhere in the first kilobyte (ISO 32000-1, Annex H).
-      head.prefix(1024).firstRange(of: Data("%PDF-".utf8)) != nil
-    },
-    Format(extensions: ["png"], mediaType: "image/png") { head, _ in
-      head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])
-    },
-    Format(extensions: ["jpg", "jpeg"], mediaType: "image/jpeg") { head, _ in
-      head.starts(with: [0xFF, 0xD8, 0xFF])
-    },
-    Format(extensions: ["tif", "tiff"], mediaType: "image/tiff") { head, _ in
-      head.starts(with: [0x49, 0x49, 0x2A, 0]) || head.starts(with: [0x4D, 0x4D, 0, 0x2A])
-    },
-    Format(extensions: ["docx"], mediaType: openXML + "wordprocessingml.document") {
-      isZIP($0) && contains("word/", $0, $1)
-    },
-    Format(extensions: ["xlsx"], mediaType: openXML + "spreadsheetml.sheet") {
-      isZIP($0) && contains("xl/", $0, $1)
-    },
-    Format(extensions: ["pptx"], mediaType: openXML + "presentationml.presentation") {
-      isZIP($0) && contains("ppt/", $0, $1)
-    },
-    Format(extensions: ["odt"], mediaType: openDocument + "text") {
-      isOpenDocument("text", $0, $1)
-    },
-    Format(extensions: ["ods"], mediaType: openDocument + "spreadsheet") {
-      isOpenDocument("spreadsheet", $0, $1)
-    },
-    Format(extensions: ["odp"], mediaType: openDocument + "presentation") {
-      isOpenDocument("presentation", $0, $1)
-    },
-    Format(extensions: ["zip"], mediaType: "application/zip") { head, _ in isZIP(head) },
-    Format(extensions: ["txt"], mediaType: "text/plain") { head, tail in isText(head, tail) },
-    Format(extensions: ["csv"], mediaType: "text/csv") { head, tail in isText(head, tail) },
-    Format(extensions: ["xml", "edxml"], mediaType: "application/xml") { head, tail in
-      isText(head, tail) && (trimmed(head).first == UInt8(ascii: "<"))
-    },
-  ]
-
-  private static func isZIP(_ head: Data) -> Bool { head.starts(with: [0x50, 0x4B, 0x03, 0x04]) }
-
-  private static func contains(_ text: String, _ head: Data, _ tail: Data) -> Bool {
-    head.firstRange(of: Data(text.utf8)) != nil || tail.firstRange(of: Data(text.utf8)) != nil
-  }
-
-  private static func isOpenDocument(_ kind: String, _ head: Data, _ tail: Data) -> Bool {
-    isZIP(head) && contains("mimetype" + openDocument + kind, head, tail)
-  }
-
-  /// Text has no NUL and none of the marks of an executable (`MZ`, ELF) at its beginning.
-  private static func isText(_ head: Data, _ tail: Data) -> Bool {
-    !head.contains(0) && !tail.contains(0) && !head.starts(with: Data("MZ".utf8))
-      && !head.starts(with: [0x7F, 0x45, 0x4C, 0x46])
-  }
-
-  private static func trimmed(_ head: Data) -> Data.SubSequence {
-    head.drop { [0xEF, 0xBB, 0xBF, 0x20, 0x09, 0x0A, 0x0D].contains($0) }
+  private static func advice(forExtension text: String) -> String {
+    switch text {
+    case "docm", "dotx", "dotm", "dot": "Save it as DOCX without macros, or as PDF."
+    case "xlsm", "xlsb", "xltx", "xltm", "xlt": "Save it as XLSX without macros, or as PDF."
+    case "pptm", "ppsx", "pps", "potx": "Save it as PPTX without macros, or as PDF."
+    case "heic", "heif", "webp", "gif", "bmp": "Save the image as JPG or PNG."
+    case "jfif", "jpe", "jif": "Rename it to end in .jpg: it has that format."
+    default: "Send \(list); the file's name must end in what it really is."
+    }
   }
 }

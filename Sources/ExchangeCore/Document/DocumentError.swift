@@ -32,8 +32,8 @@ package enum DocumentErrorCode: String, FailureCode {
     case .attachmentName: "Rename the file and send again."
     case .attachmentDuplicate: "Name each file once, and give different files different names."
     case .attachmentFormat:
-      "Send PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, PNG, JPG, TIFF, TXT, CSV, XML or ZIP, and give "
-        + "the file the extension of what it really is."
+      "Send PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, DOC, XLS, PPT, RTF, PNG, JPG, TIFF, TXT, CSV, "
+        + "XML, ZIP, RAR or 7Z, and give the file the extension of what it really is."
     case .attachmentSize: "An attachment has at least 1 byte; see limits.* in the configuration."
     case .attachmentMissing: "Check the path; quote names with spaces."
     case .attachmentUnreadable: "Check the file's permissions and that it is a regular file."

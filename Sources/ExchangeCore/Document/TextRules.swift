@@ -1,7 +1,7 @@
 import Foundation
 
 /// Rules for Vietnamese text: Unicode in form NFC (TCVN 6909:2001, R-4.2), no control characters,
-/// and lengths counted in Unicode scalars after normalisation.
+/// something to see, and lengths counted in Unicode scalars after normalisation.
 package enum TextRules {
   /// Form NFC, without spaces around.
   package static func normalized(_ text: String) -> String {
@@ -47,22 +47,18 @@ package enum TextRules {
     guard count <= maximum else {
       throw DocumentError(.text, "\(field): \(count) characters, at most \(maximum) are allowed")
     }
-    guard text.unicodeScalars.allSatisfy({ !isHarmful($0) }) else {
-      throw DocumentError(.text, "\(field): has a control or text-direction character")
+    if let harm = harm(in: text) {
+      throw DocumentError(
+        .text, "\(field): \(harm)",
+        next: "Delete that character: it is invisible, so type the words around it anew.")
     }
-    guard text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
-      throw DocumentError(.text, "\(field): has nothing but spaces")
+    guard isVisible(text) else {
+      throw DocumentError(
+        .text, "\(field): has nothing but spaces and invisible characters",
+        next: "Write something there that can be read.")
     }
     guard isNFC(text) else {
       throw DocumentError(.encoding, "\(field): is not in Unicode form NFC")
-    }
-  }
-
-  /// Throws when `text` looks like the pre-Unicode encodings TCVN3 or VNI shown as Latin-1: two or
-  /// more letters that Vietnamese never uses.
-  package static func checkEncoding(_ text: String, field: String) throws(DocumentError) {
-    guard text.unicodeScalars.count(where: { foreign.contains($0) }) < 2 else {
-      throw DocumentError(.encoding, "\(field): looks like TCVN3 or VNI text, not Unicode")
     }
   }
 
@@ -77,8 +73,47 @@ package enum TextRules {
     }
   }
 
-  private static let foreign = Set(
-    "µ¸¶·¹¨»¾¼½Æ©ÇË®ÎÏÑª×ØÜÞßä«åæçë¬îïñö÷ûüþøÿÅÄÖ¤¥¦§°±".unicodeScalars)
+  /// False when nothing of `text` can be seen: spaces, fillers of Hangul, the blank of Braille,
+  /// variation selectors and the like.
+  package static func isVisible(_ text: some StringProtocol) -> Bool {
+    text.unicodeScalars.contains { !isHarmful($0) && !isBlank($0) }
+  }
+
+  /// As listed in the schemas' definition `text`.
+  static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0xAD, 0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B...0x180F, 0x2800, 0x3164,
+      0xFE00...0xFE0F, 0xFFA0:
+      true
+    default: scalar.properties.isWhitespace
+    }
+  }
+
+  /// What is wrong with the first harmful character, and where it stands: “has U+202E RIGHT-TO-LEFT
+  /// OVERRIDE after “hợp””. Nil when there is none.
+  static func harm(in text: String) -> String? {
+    let scalars = text.unicodeScalars
+    guard let index = scalars.firstIndex(where: isHarmful) else { return nil }
+    return "has \(label(scalars[index])) \(place(of: index, in: scalars))"
+  }
+
+  /// “U+200B ZERO WIDTH SPACE”.
+  static func label(_ scalar: Unicode.Scalar) -> String {
+    let hex = String(scalar.value, radix: 16, uppercase: true)
+    let code = "U+" + String(repeating: "0", count: max(0, 4 - hex.count)) + hex
+    let name = scalar.properties.name ?? scalar.properties.nameAlias
+    return name.map { "\(code) \($0)" } ?? "\(code) (a control character)"
+  }
+
+  /// The word before a character: at most its last 20 characters.
+  static func place(of index: String.UnicodeScalarView.Index, in text: String.UnicodeScalarView)
+    -> String
+  {
+    let before = text[..<index].filter { !isHarmful($0) }
+    let word = before.split(whereSeparator: \.properties.isWhitespace).last ?? before[...]
+    let shown = String(String.UnicodeScalarView(word.suffix(20)))
+    return shown.isEmpty ? "at the beginning" : "after “\(shown)”"
+  }
 }
 
 extension TextRules {
@@ -89,6 +124,6 @@ extension TextRules {
       isHarmful(scalar) ? "?" : scalar
     }
     let cut = normalized(String(String.UnicodeScalarView(scalars)))
-    return cut.isEmpty ? "?" : cut
+    return isVisible(cut) ? cut : "?"
   }
 }

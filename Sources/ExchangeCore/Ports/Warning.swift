@@ -29,4 +29,29 @@ package enum WarningCode: String, Sendable, Hashable, CaseIterable {
   case certificateEnds = "CERTIFICATE-ENDS-SOON"
   /// The date by which an answer is expected is years ahead.
   case dueFar = "DUE-DATE-FAR"
+  /// Invisible characters were taken out of a field or a file's name.
+  case textCleaned = "TEXT-CLEANED"
+  /// A text may be in TCVN3 or VNI and not in Unicode.
+  case textEncoding = "TEXT-ENCODING-DOUBTED"
+  /// Windows cannot save a file of this name.
+  case fileNameReserved = "ATTACHMENT-NAME-RESERVED"
+  /// A file has macros.
+  case fileMacros = "ATTACHMENT-MACROS"
+  /// A file may ask its readers for a password.
+  case fileEncrypted = "ATTACHMENT-ENCRYPTED"
+  /// A text file is not in UTF-8.
+  case fileEncoding = "ATTACHMENT-NOT-UTF8"
+}
+
+extension FileRemark {
+  /// For the one who sends a file of this name.
+  package func warning(about name: String) -> Warning {
+    let kind: WarningCode =
+      switch self {
+      case .macros: .fileMacros
+      case .encrypted: .fileEncrypted
+      case .encoding: .fileEncoding
+      }
+    return Warning(kind, "file “\(name)”: \(english)")
+  }
 }

@@ -15,15 +15,19 @@ package struct IntakeLimits: Sendable, Hashable {
   /// Bytes of the disk that are kept free: below, nothing is taken in from the queue or from a
   /// person, and what is in the queue stays there.
   package var freeBytes: Int64
+  /// Which formats of files are sent and taken.
+  package var formats: FormatPolicy
 
   package init(
     documentBytes: Int64 = 1 << 30, pendingBytes: Int64 = 8 << 30,
-    quota: PeerQuota = PeerQuota(), freeBytes: Int64 = 200 << 20
+    quota: PeerQuota = PeerQuota(), freeBytes: Int64 = 200 << 20,
+    formats: FormatPolicy = FormatPolicy()
   ) {
     self.documentBytes = documentBytes
     self.pendingBytes = pendingBytes
     self.quota = quota
     self.freeBytes = freeBytes
+    self.formats = formats
   }
 }
 

@@ -14,10 +14,8 @@ extension ExportFolder {
     let digest: SHA256Digest
     /// The CMS that was verified.
     let signed: Data
-    let filesFolder: String
     package let signers: [SignerIdentity]
-    /// One line per attachment: its name, and what is wrong, or nil.
-    package let attachments: [(name: String, problem: String?)]
+    package let attachments: [CheckedFile]
     /// One line per file of `statuses/`.
     package let statuses: [SignedFile]
 
@@ -46,6 +44,15 @@ extension ExportFolder {
     }
   }
 
+  /// An attachment of the manifest, and what stands for it in `files/`.
+  package struct CheckedFile: Sendable {
+    package let name: String
+    /// Where its content was looked for: the name on the disk may have another Unicode form.
+    let path: String
+    /// What is wrong, or nil.
+    package let problem: String?
+  }
+
   /// A receipt or another signed status beside the manifest.
   package struct SignedFile: Sendable {
     package let file: String
@@ -64,10 +71,9 @@ extension ExportFolder {
   package static func verify(
     path: String, hashing: some ContentHashing, open: (Data) -> Verdict
   ) throws -> Report {
+    let path = try FileNames.resolve(path)
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw DocumentError(.attachmentMissing, "file “\(path)”: does not exist")
-    }
+    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     let file = isFolder.boolValue ? "\(path)/\(manifestName)" : path
     let parent = (file as NSString).deletingLastPathComponent
     let folder = parent.isEmpty ? "." : parent
@@ -84,17 +90,14 @@ extension ExportFolder {
         throw NodeError(
           .notAnExport, "“\(file)”: is signed, but its content is no manifest: \(error.reason)")
       }
-      let results = manifest.attachments.map { attachment in
-        (attachment.name, problem(attachment, at: "\(folder)/files", hashing: hashing))
-      }
+      let results = check(manifest.attachments, in: "\(folder)/files", hashing: hashing)
       let digest = hashing.sha256(content)
       let statuses = try signedFiles(in: "\(folder)/statuses").map { name in
         check(
           status: name, at: "\(folder)/statuses", about: manifest, digest: digest, open: open)
       }
       return Report(
-        manifest: manifest, digest: digest, signed: signed, filesFolder: "\(folder)/files",
-        signers: signers, attachments: results,
+        manifest: manifest, digest: digest, signed: signed, signers: signers, attachments: results,
         statuses: statuses)
     }
   }
@@ -176,13 +179,47 @@ extension ExportFolder {
     return result
   }
 
-  private static func problem(
-    _ attachment: Attachment, at folder: String, hashing: some ContentHashing
-  ) -> String? {
-    let path = "\(folder)/\(attachment.name)"
-    guard size(at: path) != nil, let handle = FileHandle(forReadingAtPath: path) else {
-      return "is missing"
+  // MARK: Files
+
+  /// Finds each attachment by its name, in whatever Unicode form the disk has it, and compares digests.
+  private static func check(
+    _ attachments: [Attachment], in folder: String, hashing: some ContentHashing
+  ) -> [CheckedFile] {
+    let names = FileNames.list(folder)
+    // “==” of texts means canonical equivalence: NFC and NFD are the same name.
+    let strays = names.filter { name in !attachments.contains { $0.name == name.text } }
+    return attachments.map { attachment in
+      let exact = "\(folder)/\(attachment.name)"
+      let others = names.compactMap(\.text).filter {
+        $0 == attachment.name && !$0.utf8.elementsEqual(attachment.name.utf8)
+      }
+      let paths = [exact] + others.map { "\(folder)/\($0)" }
+      var found: [(path: String, problem: String?)] = []
+      for path in paths where size(at: path) != nil {
+        let problem = problem(attachment, at: path, hashing: hashing)
+        found.append((path, problem))
+        if problem == nil { break }
+      }
+      if let best = found.first(where: { $0.problem == nil }) ?? found.first {
+        return CheckedFile(name: attachment.name, path: best.path, problem: best.problem)
+      }
+      let copy = strays.first { stray in
+        guard let name = stray.text else { return false }
+        return size(at: "\(folder)/\(name)") == attachment.size
+          && problem(attachment, at: "\(folder)/\(name)", hashing: hashing) == nil
+      }
+      let unreadable = strays.contains { $0.text == nil }
+      let hint =
+        copy.map { "; a file of the same content stands there as “\($0.shown)”: rename it" }
+        ?? (unreadable ? "; a file there has a name that is not UTF-8: rename it" : "")
+      return CheckedFile(name: attachment.name, path: exact, problem: "is missing\(hint)")
     }
+  }
+
+  private static func problem(
+    _ attachment: Attachment, at path: String, hashing: some ContentHashing
+  ) -> String? {
+    guard let handle = FileHandle(forReadingAtPath: path) else { return "cannot be read" }
     defer { try? handle.close() }
     let hash = hashing.makeHash()
     var size: Int64 = 0

@@ -45,7 +45,9 @@ extension Office {
     try context.store.files.keeping {
       let document = IssuedDocument(
         manifest: manifest, digest: report.digest, signed: report.signed,
-        contents: try manifest.attachments.map { try take($0, from: report.filesFolder) })
+        contents: try zip(manifest.attachments, report.attachments).map {
+          try take($0, from: $1.path)
+        })
       try context.store.issue([document], as: .import, at: now, by: actor)
     }
     var filter = DeliveryFilter()
@@ -53,9 +55,9 @@ extension Office {
     return (manifest.documentID, try context.store.deliveries(filter))
   }
 
-  private func take(_ attachment: Attachment, from folder: String) throws -> StoredContent {
+  private func take(_ attachment: Attachment, from path: String) throws -> StoredContent {
     let content = try context.store.files.ingest(
-      path: "\(folder)/\(attachment.name)", maximum: attachment.size, inspect: { _, _ in })
+      path: path, maximum: attachment.size, inspect: { _ in })
     guard content.sha256 == attachment.sha256 else {
       throw NodeError(.verifyFailed, "attachment “\(attachment.name)” changed while it was read")
     }

@@ -19,6 +19,8 @@ package struct OutgoingDraft: Sendable {
   /// The document of this unit that this one replaces.
   package var replaces: String?
   package var secrecyMark: String?
+  /// True when texts go out as they are although they look like TCVN3 or VNI.
+  package var textAsIs = false
   /// When the deliveries end although no receipt came.
   package var expiresAt: Timestamp?
   /// `expiresAt` in the words of the clerk: a span such as 3d ends at another moment each time.
@@ -109,17 +111,7 @@ package struct Office: Sendable {
   func prepare(_ draft: OutgoingDraft, _ warnings: inout [Warning]) throws -> IssuedDocument {
     let manifest = try record(of: draft, &warnings)
     try checkPlausibility(of: manifest, &warnings)
-    var contents: [StoredContent] = []
-    var attachments: [Attachment] = []
-    for path in draft.files {
-      let (content, attachment) = try take(path, &warnings)
-      if let same = attachments.first(where: { $0.sha256 == attachment.sha256 }) {
-        throw DocumentError(
-          .attachmentDuplicate, "file “\(path)”: is the same file as “\(same.name)”")
-      }
-      contents.append(content)
-      attachments.append(attachment)
-    }
+    let (contents, attachments) = try takeFiles(of: draft, &warnings)
     var complete = manifest
     complete.attachments = attachments
     let total = attachments.reduce(0) { $0 + $1.size }
@@ -144,17 +136,16 @@ package struct Office: Sendable {
 
   /// The record fields, checked before any file is read.
   private func record(of draft: OutgoingDraft, _ warnings: inout [Warning]) throws -> Manifest {
-    if let mark = draft.secrecyMark.map(TextRules.normalized), mark.lowercased() != "thường" {
+    if let mark = draft.secrecyMark.map({ CleanedText($0).text }), mark.lowercased() != "thường" {
       throw DocumentError(.secrecy, "secrecy: “\(mark)” must not be entered in the system (Điều 5)")
     }
     func text(_ value: String, _ field: String, _ maximum: Int) throws -> String {
-      let normal = TextRules.normalized(value)
-      try TextRules.check(normal, field: field, maximum: maximum)
-      try TextRules.checkEncoding(normal, field: field)
-      return normal
+      let text = try entered(value, field, asIs: draft.textAsIs, &warnings)
+      try TextRules.check(text, field: field, maximum: maximum)
+      return text
     }
     func date(_ value: String, _ field: String) throws -> CalendarDate {
-      guard let date = CalendarDate(value) else {
+      guard let date = CalendarDate(CleanedText(value).text) else {
         throw DocumentError(.date, "\(field): “\(value)” is not an existing date (yyyy-MM-dd)")
       }
       return date
@@ -183,7 +174,7 @@ package struct Office: Sendable {
     var recipients: [Organ] = []
     var named: Set<UnitID> = []
     for name in draft.recipients {
-      for unit in try context.directory.current.resolve(recipient: TextRules.normalized(name)) {
+      for unit in try context.directory.current.resolve(recipient: CleanedText(name).text) {
         let isGroup = name.hasPrefix("@")
         if unit.id == context.unit.organId {
           if isGroup { continue }
@@ -213,36 +204,14 @@ package struct Office: Sendable {
     }
     return Manifest(
       documentID: RecordID(at: now), createdAt: now, from: context.unit, to: recipients,
-      number: try ReferenceNumber(draft.number), issuedDate: try date(draft.date, "date"),
+      number: try ReferenceNumber(CleanedText(draft.number).text),
+      issuedDate: try date(draft.date, "date"),
       typeName: try text(draft.typeName, "type", 100),
       subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
       dueDate: try draft.dueDate.map { try date($0, "due") },
       responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [],
       replaces: try draft.replaces.map { [try outgoing($0).id] } ?? [],
       attachments: [])
-  }
-
-  private func take(_ path: String, _ warnings: inout [Warning]) throws -> (
-    StoredContent, Attachment
-  ) {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw DocumentError(.attachmentMissing, "file “\(path)”: does not exist")
-    }
-    guard !isFolder.boolValue, FileManager.default.isReadableFile(atPath: path) else {
-      throw DocumentError(.attachmentUnreadable, "file “\(path)”: is not a readable file")
-    }
-    let name = TextRules.normalized(path.split(separator: "/").last.map(String.init) ?? path)
-    try AttachmentRules.check(name: name)
-    try TextRules.checkEncoding(name, field: "file name")
-    var mediaType = ""
-    let content = try context.store.files.ingest(path: path, maximum: limits.documentBytes) {
-      mediaType = try AttachmentRules.mediaType(name: name, head: $0, tail: $1)
-    }
-    return (
-      content,
-      Attachment(name: name, mediaType: mediaType, size: content.size, sha256: content.sha256)
-    )
   }
 
   // MARK: Refusing and resending
@@ -326,7 +295,7 @@ package struct Office: Sendable {
 
   /// A reason as it is recorded: NFC, not empty, at most 500 characters.
   package static func checkedReason(_ text: String) throws -> String {
-    let reason = TextRules.normalized(text)
+    let reason = CleanedText(text).text
     guard !reason.isEmpty else { throw NodeError(.reason, "reason: is empty") }
     try TextRules.check(reason, field: "reason", maximum: 500)
     return reason

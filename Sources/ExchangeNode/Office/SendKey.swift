@@ -63,7 +63,7 @@ extension Office {
   func repeated(_ draft: OutgoingDraft, _ key: String) throws -> SentDocument? {
     guard let (id, known) = try context.store.issued(under: key) else { return nil }
     let files = try draft.files.map { path in
-      guard let file = context.store.files.identity(ofFile: path) else {
+      guard let file = context.store.files.identity(ofFile: try FileNames.resolve(path)) else {
         throw DocumentError(
           .attachmentUnreadable,
           "file “\(path)”: cannot be read and compared with document \(id), which was issued under "

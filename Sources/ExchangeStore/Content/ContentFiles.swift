@@ -134,10 +134,10 @@ package struct ContentFiles: Sendable {
 
   // MARK: Taking in
 
-  /// Copies the file at `path` in; memory stays flat. `inspect` sees the first and last 64 KiB and
-  /// may refuse by throwing.
+  /// Copies the file at `path` in; memory stays flat. `inspect` may read the file, only while it runs,
+  /// and refuse by throwing.
   package func ingest(
-    path: String, maximum: Int64, inspect: (_ head: Data, _ tail: Data) throws -> Void
+    path: String, maximum: Int64, inspect: (AttachmentBytes) throws -> Void
   ) throws -> StoredContent {
     let source = try Self.open(path)
     let status = try source.status()
@@ -150,10 +150,9 @@ package struct ContentFiles: Sendable {
       throw DocumentError(
         .tooLarge, "file “\(path)”: \(size) bytes, at most \(maximum) are allowed")
     }
-    let window: Int64 = 65_536
+    let descriptor = source.descriptor
     try inspect(
-      try source.read(count: Int(min(size, window)), at: 0),
-      try source.read(count: Int(min(size, window)), at: max(0, size - window)))
+      AttachmentBytes(size: size) { try FileIO.read(descriptor, count: $1, at: $0) })
     if size <= Self.inlineLimit {
       let data = try source.read(count: Int(size), at: 0)
       try expectUnchanged(try source.status().isSameFile(as: status), path)

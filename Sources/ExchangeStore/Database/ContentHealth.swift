@@ -227,7 +227,7 @@ extension Store {
       return nil
     }
     return try files.keeping {
-      let content = try files.ingest(path: path, maximum: .max) { _, _ in }
+      let content = try files.ingest(path: path, maximum: .max) { _ in }
       guard content.sha256 == lost.sha256 else { return nil }
       try write { database in
         act = try act ?? database.act(.repair, about: .content(lost.sha256), at: time, by: actor)

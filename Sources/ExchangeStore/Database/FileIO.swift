@@ -26,20 +26,7 @@ struct OpenFile: ~Copyable {
 
   /// Reads until `count` bytes are there or the file ends.
   func read(count: Int, at offset: Int64) throws(StoreError) -> Data {
-    var data = Data(count: count)
-    var filled = 0
-    while filled < count {
-      let got = data.withUnsafeMutableBytes { buffer in
-        pread(
-          descriptor, buffer.baseAddress?.advanced(by: filled), count - filled,
-          off_t(offset) + off_t(filled))
-      }
-      if got < 0 && errno == EINTR { continue }
-      guard got >= 0 else { throw StoreError.system("read", "content") }
-      if got == 0 { break }
-      filled += got
-    }
-    return filled == count ? data : data.prefix(filled)
+    try FileIO.read(descriptor, count: count, at: offset)
   }
 
   func write(_ data: Data, at offset: Int64) throws(StoreError) {
@@ -64,6 +51,24 @@ struct OpenFile: ~Copyable {
 }
 
 enum FileIO {
+  /// Reads until `count` bytes are there or the file ends.
+  static func read(_ descriptor: CInt, count: Int, at offset: Int64) throws(StoreError) -> Data {
+    var data = Data(count: count)
+    var filled = 0
+    while filled < count {
+      let got = data.withUnsafeMutableBytes { buffer in
+        pread(
+          descriptor, buffer.baseAddress?.advanced(by: filled), count - filled,
+          off_t(offset) + off_t(filled))
+      }
+      if got < 0 && errno == EINTR { continue }
+      guard got >= 0 else { throw StoreError.system("read", "content") }
+      if got == 0 { break }
+      filled += got
+    }
+    return filled == count ? data : data.prefix(filled)
+  }
+
   static func makeFolder(_ path: String) throws(StoreError) {
     guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw StoreError.system("mkdir", path) }
   }

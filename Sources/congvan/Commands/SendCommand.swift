@@ -35,6 +35,7 @@ struct SendCommand: ParsableCommand {
   @Option(help: "Id of the document of this unit that this one replaces (thay thế).")
   var replaces: String?
   @Option(help: "Secrecy mark: anything but “Thường” is refused (Điều 5).") var secrecy: String?
+  @Flag(help: "Send texts as they are although they look like TCVN3 or VNI.") var textAsIs = false
   @Option(
     help: "Issue at most one document under this key: 1 to 128 of A-Z a-z 0-9 . _ - : / + = @ #.")
   var key: String?
@@ -53,6 +54,7 @@ struct SendCommand: ParsableCommand {
     draft.replyTo = replyTo
     draft.replaces = replaces
     draft.secrecyMark = secrecy
+    draft.textAsIs = textAsIs
     draft.expiresAt = try expires.map {
       try Moment.parse($0, field: "expires", now: SystemClock().now, isFuture: true)
     }

@@ -27,6 +27,7 @@ struct ShowCommand: ParsableCommand {
     let signature = try SignatureText(assembly: assembly, store: store).text(
       of: document, incoming: incoming, deliveries: deliveries, history: history)
     let key = direction == "outgoing" ? try store.issueKey(document: document.key) : nil
+    let remarks = store.remarks(on: document)
     if json {
       var members = document.members
       members["direction"] = .string(direction)
@@ -35,6 +36,13 @@ struct ShowCommand: ParsableCommand {
       members["takeBackOpen"] = incoming.map { .bool($0.hasOpenTakeBack) } ?? .null
       members["deliveries"] = .array(deliveries.map { $0.json(watch) })
       members["key"] = .text(key)
+      members["warnings"] = .array(
+        remarks.map { file, remark in
+          .object([
+            "code": .string(remark.rawValue), "file": .string(file.name),
+            "text": .string(remark.vietnamese),
+          ])
+        })
       members["signature"] = .string(signature)
       members["statuses"] = .array(
         statuses.map { status in
@@ -68,6 +76,9 @@ struct ShowCommand: ParsableCommand {
     Console.print("\nTệp")
     for file in document.attachments {
       Console.print("  \(file.name)  \(Console.bytes(file.size))  \(file.sha256)")
+      for item in remarks where item.file == file {
+        Console.print("    lưu ý: \(item.remark.vietnamese)")
+      }
     }
     if !deliveries.isEmpty {
       Console.print("\nNơi nhận")

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// What a clerk sees of what was sent, without a daemon.
@@ -83,6 +84,41 @@ import Testing
     #expect(again.count == 2)
     #expect(try await office.node.require("inbox", "--json") == "[\n\n]\n")
     #expect(try await office.node.require("quarantine", "--json") == "[\n\n]\n")
+  }
+
+  /// What a file has that its readers should know: said at sending, and again to whoever looks.
+  @Test func remarksOnFilesAreShown() async throws {
+    let office = try await Office()
+    let text = try office.write("\u{51}\u{75}\u{79}", as: "cu.txt")
+    try Data([0x51, 0x75, 0x79, 0xD5, 0x74]).write(to: URL(filePath: text))
+    let result = try await office.node.congvan(
+      try office.sendArguments(files: [try Samples.pdf(), text]) + ["--json"])
+    #expect(result.status == 0)
+    #expect(result.errors.contains("warning[ATTACHMENT-NOT-UTF8]: file “cu.txt”: "))
+    let sent = try Shape.object(result.output)
+    let codes = sent.members("warnings").compactMap { $0["code"] as? String }
+    #expect(codes.filter { $0.hasPrefix("ATTACHMENT-") } == ["ATTACHMENT-NOT-UTF8"])
+    let id = try #require(sent["id"] as? String)
+    #expect(
+      try await office.node.require("show", id).contains("    lưu ý: không phải văn bản UTF-8"))
+    let shown = try Shape.object(try await office.node.require("show", id, "--json"))
+    let warning = try #require(shown.members("warnings").first)
+    #expect(warning["file"] as? String == "cu.txt" && warning["text"] as? String != nil)
+    #expect(warning["code"] as? String == "ATTACHMENT-NOT-UTF8")
+  }
+
+  @Test func olderFormatsAreAQuestionOfPolicy() async throws {
+    let office = try await Office()
+    let file = try office.write("{\\rtf1 Kế hoạch}", as: "Kế hoạch.rtf")
+    let refused = try await office.node.congvan(
+      try office.sendArguments(files: [file]),
+      environment: ["CONGVAN_ATTACHMENTS_LEGACY_FORMATS": "false"])
+    #expect(refused.failure == "ATTACHMENT-FORMAT", "\(refused)")
+    #expect(refused.errors.contains("attachments.legacyFormats"))
+    let sent = try await office.node.congvan(try office.sendArguments(files: [file]))
+    #expect(sent.status == 0, "\(sent)")
+    let keys = try await office.node.congvan(["config", "check", "--offline", "--verbose"])
+    #expect(keys.output.contains("attachments.legacyFormats"))
   }
 
   @Test func unitsAreListed() async throws {
