@@ -146,6 +146,19 @@ import Testing
     #expect(try node.answers() == [], "the sender's tally brings them again")
   }
 
+  /// Take-backs of documents that never come are bounded.
+  @Test func takeBacksAheadAreBounded() throws {
+    let narrow = try TestNode(
+      Province.alpha, limits: IntakeLimits(quota: PeerQuota(aheadItems: 3)))
+    for _ in 0..<5 {
+      let status = try beta.status("13", about: RecordID(at: node.clock.now), digest: beta.digest)
+      try narrow.intake.store([beta.message(.status, id: status.id.rawValue, body: status.body)])
+      try narrow.settle()
+    }
+    #expect(try narrow.count("frozenAhead") == 3)
+    #expect(try narrow.verdicts().suffix(2) == Array(repeating: "quarantined STATUS-UNMATCHED", count: 2))
+  }
+
   /// Whatever comes under one id, in one batch or in many: one signature, one message and one answer an
   /// hour.
   @Test(arguments: [1, 7, 30]) func aDocumentIsRefusedOnceAnHour(_ batch: Int) throws {
@@ -238,6 +251,37 @@ import Testing
       open.subtract(about.compactMap(RecordID.init))
     }
     #expect(open.isEmpty)
+  }
+
+  /// The other side of it: `more` in an answer makes the sender ask again after two minutes, but not
+  /// without end.
+  @Test func moreInAnAnswerBringsAnotherTally() throws {
+    let sender = try TestNode(Province.alpha)
+    try sender.send(to: [Province.beta])
+    let broker = FakeBroker()
+    while try broker.publish(from: sender.relay, as: sender.id) > 0 {}
+    let steward = Steward(context: sender.context, policy: Steward.Policy(), log: .silent)
+    try steward.tally(beta.from.organId)
+    for round in 1...60 {
+      let before = try sender.count("tally")
+      let id = try #require(
+        RecordID(try sender.texts("SELECT id FROM tally ORDER BY key DESC LIMIT 1")[0]))
+      let answer = TallyAnswer(
+        id: RecordID(at: sender.clock.now), tallyID: id, from: beta.from, to: sender.id,
+        timestamp: sender.clock.now, missing: [], hasMore: true)
+      let other = Hostile(from: Province.beta, to: Province.alpha, clock: sender.clock)
+      try sender.intake.store([
+        other.message(
+          .tallyAnswer, id: answer.id.rawValue, body: try other.sign(TallyCodec.encode(answer)))
+      ])
+      try sender.settle()
+      _ = try steward.step()
+      #expect(try sender.count("tally") == before, "not at once")
+      sender.clock.advance(by: .seconds(121))
+      _ = try steward.step()
+      #expect(try sender.count("tally") == (round < 40 ? before + 1 : before), "round \(round)")
+    }
+    #expect(try sender.count("tally") == 40)
   }
 
   /// Old tallies and their answers do not pile up.

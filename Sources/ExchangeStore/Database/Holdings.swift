@@ -17,12 +17,14 @@ package struct PeerQuota: Sendable, Hashable {
   /// brings it again.
   package var backlogItems: Int64
   package var backlogBytes: Int64
+  /// Take-backs of documents that are not here.
+  package var aheadItems: Int64
 
   package init(
     quarantineItems: Int64 = 10_000, quarantineBytes: Int64 = 256 << 20,
     postponedBytes: Int64 = 256 << 20, waitingItems: Int64 = 10_000,
     waitingBytes: Int64 = 256 << 20,
-    backlogItems: Int64 = 100_000, backlogBytes: Int64 = 1 << 30
+    backlogItems: Int64 = 100_000, backlogBytes: Int64 = 1 << 30, aheadItems: Int64 = 10_000
   ) {
     self.quarantineItems = quarantineItems
     self.quarantineBytes = quarantineBytes
@@ -31,6 +33,7 @@ package struct PeerQuota: Sendable, Hashable {
     self.waitingBytes = waitingBytes
     self.backlogItems = backlogItems
     self.backlogBytes = backlogBytes
+    self.aheadItems = aheadItems
   }
 
   /// Every message counts with this beside its body: its rows.

@@ -250,6 +250,12 @@ extension Database {
       try settle(answer, from: sender, at: time)
       try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence, at: time)
     case .status(let statement, let about, let effect):
+      if about == nil, statement.code == .takeBack, try !mayWaitAhead(row["sender"], quota) {
+        try quarantine(
+          key, from: state, document: nil, outcome: .statusUnmatched,
+          detail: "too many take-backs of documents that are not here", quota: quota, at: time)
+        return []
+      }
       let inserted = try insertStatus(
         SignedStatus(statement: statement, signed: row["body"]), direction: "received",
         document: about, received: nil, at: time)
@@ -359,6 +365,12 @@ extension Database {
     guard document == nil else { return true }
     let held = try holding(of: sender, .waiting)
     return held.items < quota.waitingItems && held.bytes < quota.waitingBytes
+  }
+
+  /// False when so many take-backs of the sender wait for their documents that no other may.
+  private func mayWaitAhead(_ sender: String, _ quota: PeerQuota) throws -> Bool {
+    let held = try one("SELECT count(*) AS n FROM frozenAhead WHERE sender = ?", [sender])
+    return (held?["n"] ?? 0) < quota.aheadItems
   }
 
   /// Keeps a message that is not believed; beyond the sender's quota only its digest and the reason,

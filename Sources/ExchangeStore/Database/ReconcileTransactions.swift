@@ -435,6 +435,8 @@ extension Database {
 
   /// When a unit that owes more statuses is asked for the rest.
   private static let nextTallyAfter = Duration.seconds(120)
+  /// Beyond that a unit's word that it owes more brings no further tally.
+  private static let talliesPerDay = 40
   /// Tallies of one unit that are kept with their answers. An older one that comes again is answered
   /// anew.
   private static let keptTallies = 100
@@ -510,8 +512,15 @@ extension Database {
     }
     if answer.hasMore {
       try run(
-        "INSERT INTO tallyDue (unit, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        [sender.rawValue, time.advanced(by: Self.nextTallyAfter).microseconds])
+        """
+        INSERT INTO tallyDue (unit, at) SELECT ?1, ?2 WHERE (SELECT count(*) FROM tally
+          WHERE unit = ?1 AND direction = 'sent' AND at > ?3) < ?4
+        ON CONFLICT DO NOTHING
+        """,
+        [
+          sender.rawValue, time.advanced(by: Self.nextTallyAfter).microseconds,
+          time.advanced(by: .seconds(-86_400)).microseconds, Self.talliesPerDay,
+        ])
     }
     try run(
       "UPDATE tally SET answeredAt = ?, missing = ? WHERE key = ?",

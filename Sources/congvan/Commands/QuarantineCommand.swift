@@ -7,7 +7,8 @@ import Foundation
 struct QuarantineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quarantine", abstract: "Messages that were not believed, and why.",
-    subcommands: [List.self, Show.self, Release.self, Discard.self], defaultSubcommand: List.self)
+    subcommands: [List.self, Counts.self, Show.self, Release.self, Discard.self],
+    defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the quarantine.")
@@ -36,6 +37,38 @@ struct QuarantineCommand: ParsableCommand {
         }
       }
       if hasMore { Console.noteMore(limit, "messages") }
+      let dropped = try store.dropped().reduce(0) { $0 + $1.count }
+      if dropped > 0, !json {
+        Console.print("Not kept, only counted: \(dropped) messages (congvan quarantine counts)")
+      }
+    }
+  }
+
+  struct Counts: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Messages beyond a sender's quota: counted, not kept.")
+
+    @Flag(help: "Print JSON.") var json = false
+    @OptionGroup var folder: NodeFolder
+
+    func run() throws {
+      let dropped = try folder.assembly().store().dropped()
+      if json {
+        return Console.print(
+          .array(
+            dropped.map { row in
+              .object([
+                "from": .string(row.sender), "outcome": .string(row.outcome),
+                "count": .number(Double(row.count)), "firstAt": .string(row.firstAt.iso8601),
+                "lastAt": .string(row.lastAt.iso8601),
+              ])
+            }))
+      }
+      Console.table(
+        ["NƠI GỬI", "LÝ DO", "SỐ LƯỢNG", "TỪ LÚC", "ĐẾN LÚC"],
+        dropped.map {
+          [$0.sender, $0.outcome, "\($0.count)", $0.firstAt.shown, $0.lastAt.shown]
+        })
     }
   }
 
