@@ -343,8 +343,9 @@ extension Database {
   ) throws -> [RecordID] {
     try all(
       """
-      SELECT DISTINCT document.id FROM missingContent JOIN attachment a USING (sha256)
-      JOIN document ON document.key = a.document
+      -- CROSS JOIN: from what is missing, which is little, and not from all documents of the sender.
+      SELECT DISTINCT document.id FROM missingContent CROSS JOIN attachment a USING (sha256)
+      CROSS JOIN document ON document.key = a.document
       JOIN received ON received.document = document.key AND received.state = 'accepted'
       WHERE document.sender = ?1 AND document.direction = 'incoming' AND document.frozen IS NULL
         AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?1 AND t.sha256 = a.sha256
