@@ -239,7 +239,7 @@ FLOODS = [
     Flood("tally-again", "one tally of 1,000 entries, again and again", ORDINARY, 300, 0,
           tally_again, after="tiny", unit_of="tiny"),
     Flood("tally-of-one", "one document 2,000 times in a tally", ORDINARY, 2_000, 0, tally_of_one,
-          after="tiny", unit_of="tiny"),
+          after="tiny", unit_of="tiny", entries=2_000),
     Flood("tallies-whole", "tallies of one entry, not partial", ORDINARY, 20, 0, tallies_whole,
           after="tiny", unit_of="tiny"),
     Flood("tiny-urgent", "tiny documents, hỏa tốc", EXPRESS, 4_000, 800, tiny_urgent),

@@ -156,7 +156,8 @@ class Floods:
             self.fill_up(peer, False)
         self.done.add(flood.name)
         self.measure(result, sender.sent, peer, marks)
-        ended = began + (result.drainedSeconds or self.form.patience)
+        # A flood may be over at once: then the first documents beside it count.
+        ended = began + max(2, result.drainedSeconds or self.form.patience)
         for kind in KINDS:
             result.quiet[kind] = self.innocents.seconds(quiet, kind)
             result.flooded[kind] = self.innocents.seconds(
