@@ -131,8 +131,10 @@ package final class Judge: Sendable {
       guard let next = queues[sender]?.popFirst() else { continue }
       if queues[sender]?.isEmpty == true { queues.removeValue(forKey: sender) }
       // A take-back or a tally is about documents that came before it.
-      let isStatement = next.type != MessageKind.document.rawValue
-      if isStatement, batch.judged.contains(where: { $0.row.sender == sender }) {
+      let document = MessageKind.document.rawValue
+      if next.type != document,
+        batch.judged.contains(where: { $0.row.sender == sender && $0.row.type == document })
+      {
         try apply(&batch)
       }
       let begun = ContinuousClock.now
