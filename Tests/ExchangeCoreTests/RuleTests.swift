@@ -25,6 +25,7 @@ import Testing
 
   @Test(arguments: [
     "", ".", "..", "a/b", "a\\b", "a\u{0}", "a\nb", " a", "a ", "a.", "a:b", "a\u{202E}fdp.exe",
+    " \u{323}a.pdf",
     String(repeating: "ă", count: 128), "Quyết định.pdf".decomposedStringWithCanonicalMapping,
   ])
   func fileNamesRefused(_ name: String) {

@@ -15,9 +15,9 @@ package enum AttachmentRules {
     if let harm = TextRules.harm(in: name) {
       throw DocumentError(.attachmentName, "file name: “\(shown)” \(harm)")
     }
-    guard name != ".", name != "..", !name.hasPrefix(" "), !name.hasSuffix(" "),
-      !name.hasSuffix(".")
-    else {
+    // By scalars: a space that carries a combining mark is a space for every other reader.
+    let (first, last) = (name.unicodeScalars.first, name.unicodeScalars.last)
+    guard name != ".", name != "..", first != " ", last != " ", last != "." else {
       throw DocumentError(
         .attachmentName, "file name: “\(shown)” is a path, or begins or ends with a space or dot")
     }

@@ -457,7 +457,8 @@ package final class Judge: Sendable {
     return .new(
       try context.sign(
         documentID: id, manifestDigest: digest, to: sender, code: .refused, reasonCode: outcome,
-        note: detail))
+        note: message.messageID == id.rawValue
+          ? detail : "\(detail) (message-id “\(TextRules.fitting(message.messageID, maximum: 60))”)"))
   }
 
   /// Either this machine's clock is wrong or the sender's; an honest document is not refused for it.
