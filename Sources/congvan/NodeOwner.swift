@@ -19,11 +19,13 @@ struct NodeOwner: Sendable, Equatable {
 
   /// The owner of the node's database, or of the folder while there is none; nil without a folder.
   static func of(folder: String) -> NodeOwner? {
-    for path in ["\(folder)/\(Store.fileName)", folder] {
-      var status = stat()
-      if stat(path, &status) == 0 { return NodeOwner(uid: status.st_uid, gid: status.st_gid) }
+    var status = stat()
+    // A link in the folder is its owner's, whatever it leads to.
+    if lstat("\(folder)/\(Store.fileName)", &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+      return NodeOwner(uid: status.st_uid, gid: status.st_gid)
     }
-    return nil
+    guard stat(folder, &status) == 0 else { return nil }
+    return NodeOwner(uid: status.st_uid, gid: status.st_gid)
   }
 
   /// Whom the folder is meant for: its owner, unless that is root and the database is another user's.

@@ -156,7 +156,8 @@ import Testing
       try narrow.settle()
     }
     #expect(try narrow.count("frozenAhead") == 3)
-    #expect(try narrow.verdicts().suffix(2) == Array(repeating: "quarantined STATUS-UNMATCHED", count: 2))
+    #expect(
+      try narrow.verdicts().suffix(2) == Array(repeating: "quarantined STATUS-UNMATCHED", count: 2))
   }
 
   /// Whatever comes under one id, in one batch or in many: one signature, one message and one answer an
@@ -282,6 +283,17 @@ import Testing
       #expect(try sender.count("tally") == (round < 40 ? before + 1 : before), "round \(round)")
     }
     #expect(try sender.count("tally") == 40)
+  }
+
+  /// A message that comes again and again writes no history without end.
+  @Test func replaysWriteNoEndlessHistory() throws {
+    let junk = try messages(of: .garbage, count: 1, lane: .ordinary)
+    for _ in 0..<80 {
+      try node.intake.store(junk)
+      try node.settle()
+    }
+    #expect(try node.numbers("SELECT duplicates FROM received") == [79])
+    #expect(try node.count("history") <= 51)
   }
 
   /// Old tallies and their answers do not pile up.

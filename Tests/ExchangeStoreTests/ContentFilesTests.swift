@@ -219,10 +219,9 @@ import Testing
     let other = TestStore.hash(Data("khác".utf8))
     #expect(try !files.assemble(name, digest: other, size: Int64(data.count)))
     #expect(!FileManager.default.fileExists(atPath: blob(other)))
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("spool")) == [])
-    #expect(throws: StoreError(.contentMissing, "")) {
-      try files.assemble(name, digest: other, size: Int64(data.count))
-    }
+    // The file goes with its row: until then the answer is the same.
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("spool")).count == 1)
+    #expect(try !files.assemble(name, digest: other, size: Int64(data.count)))
   }
 
   @Test func namesOfTransfersDoNotMeet() {

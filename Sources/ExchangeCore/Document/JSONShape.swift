@@ -59,7 +59,7 @@ package enum JSONShape {
         case .name(let text): try name(text)
         case .null: throw malformed("\(shown): is null")
         case .number(let range): try number(range)
-        case .string(let text): string(text)
+        case .string(let text): try string(text)
         case .boolean: break
         }
         guard !open.isEmpty || isEnd(token) else {
@@ -113,9 +113,13 @@ package enum JSONShape {
       }
     }
 
-    private mutating func string(_ text: JSONTokens.Text) {
-      guard broken == nil, !text.isPlain, let breach = TextRules.breach(tokens.decoded(text))
-      else { return }
+    private mutating func string(_ text: JSONTokens.Text) throws {
+      guard !text.isPlain else { return }
+      let value = tokens.decoded(text)
+      guard !TextRules.hasEndlessMarks(value) else {
+        throw malformed("\(shown): has more than 30 combining marks that are not in form NFC")
+      }
+      guard broken == nil, let breach = TextRules.breach(value) else { return }
       broken = DocumentError(breach.kind, "\(shown): \(breach.reason)")
     }
 

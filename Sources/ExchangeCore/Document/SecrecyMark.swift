@@ -21,9 +21,7 @@ enum SecrecyMark {
         }
         isMark = false
         if case .name(let text) = token {
-          isMark =
-            tokens.decoded(text).lowercased().trimmingCharacters(in: .whitespacesAndNewlines)
-            == name
+          isMark = isName(tokens.decoded(text))
         }
       }
       return false
@@ -32,21 +30,38 @@ enum SecrecyMark {
     }
   }
 
+  /// The member's name in any mixture of upper and lower case, with or without spaces around. Scalar by
+  /// scalar, in time that the length bounds: nothing is known about the text yet.
+  private static func isName(_ text: String) -> Bool {
+    let scalars = text.unicodeScalars
+    guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
+      let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+    else { return false }
+    let core = scalars[first...last]
+    guard core.prefix(name.count + 1).count == name.count else { return false }
+    return core.flatMap(\.properties.lowercaseMapping.unicodeScalars)
+      .elementsEqual(name.unicodeScalars)
+  }
+
   /// The digests that stand in `attachments`; of a text that is no JSON, every quoted one.
   static func namedDigests(_ bytes: Data) -> [SHA256Digest] {
     do {
       var tokens = try JSONTokens(bytes)
       var depth = 0
-      var names = ["", ""]
+      // By bytes: Swift compares by canonical equivalence, which takes quadratic time on some texts.
+      var (isInAttachments, isDigest) = (false, false)
       var found: [SHA256Digest] = []
       while let token = try tokens.next() {
         switch token {
         case .objectStart, .arrayStart: depth += 1
         case .objectEnd, .arrayEnd: depth -= 1
-        case .name(let text) where depth == 1: names[0] = tokens.decoded(text)
-        case .name(let text) where depth == 3: names[1] = tokens.decoded(text)
-        case .string(let text) where depth == 3 && names == ["attachments", "sha256"]:
-          if let digest = SHA256Digest(hex: tokens.decoded(text).lowercased()) {
+        case .name(let text) where depth == 1:
+          isInAttachments = tokens.decoded(text).utf8.elementsEqual("attachments".utf8)
+        case .name(let text) where depth == 3:
+          isDigest = tokens.decoded(text).utf8.elementsEqual("sha256".utf8)
+        case .string(let text) where depth == 3 && isInAttachments && isDigest:
+          let hex = tokens.decoded(text)
+          if hex.utf8.count == 64, let digest = SHA256Digest(hex: hex.lowercased()) {
             found.append(digest)
           }
         default: break

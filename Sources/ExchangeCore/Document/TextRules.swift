@@ -15,17 +15,25 @@ package enum TextRules {
   /// quadratic time, so a long run that is out of its canonical order never comes to it.
   package static func isNFC(_ text: String) -> Bool {
     guard !text.utf8.allSatisfy({ $0 < 0x80 }) else { return true }
+    guard !hasEndlessMarks(text),
+      !text.unicodeScalars.contains(where: \.properties.isFullCompositionExclusion)
+    else { return false }
+    return Array(text.unicodeScalars)
+      == Array(text.precomposedStringWithCanonicalMapping.unicodeScalars)
+  }
+
+  /// True of a text with a long run of marks out of their canonical order: comparing or normalising it
+  /// takes quadratic time, so nothing but this may look at it. Takes linear time.
+  static func hasEndlessMarks(_ text: String) -> Bool {
     var (last, run, isSorted) = (UInt8(0), 0, true)
     for scalar in text.unicodeScalars {
       let order = scalar.properties.canonicalCombiningClass.rawValue
       if order == 0 { (run, isSorted) = (0, true) } else { run += 1 }
       if order < last, order != 0 { isSorted = false }
-      guard isSorted || run <= longestSortedRun, !scalar.properties.isFullCompositionExclusion
-      else { return false }
+      guard isSorted || run <= longestSortedRun else { return true }
       last = order
     }
-    return Array(text.unicodeScalars)
-      == Array(text.precomposedStringWithCanonicalMapping.unicodeScalars)
+    return false
   }
 
   /// No language needs more marks on one letter (UAX #15, Stream-Safe Text Format).
@@ -120,7 +128,9 @@ extension TextRules {
   /// `text` made fit for a field: NFC, harmful characters replaced, cut to `maximum` scalars.
   /// Used where a reason quotes what a peer wrote.
   package static func fitting(_ text: String, maximum: Int) -> String {
-    let scalars = normalized(text).unicodeScalars.prefix(maximum).map { scalar in
+    // Cut before it is normalised: a peer may have written it as long as a message.
+    let start = String(String.UnicodeScalarView(text.unicodeScalars.prefix(4 * maximum)))
+    let scalars = normalized(start).unicodeScalars.prefix(maximum).map { scalar in
       isHarmful(scalar) ? "?" : scalar
     }
     let cut = normalized(String(String.UnicodeScalarView(scalars)))

@@ -77,7 +77,6 @@ package final class Intake: DeliverySink {
   package func store(_ batch: [InboundMessage]) throws {
     var messages: [ReceivedMessage] = []
     var pieces: [ReceivedPiece] = []
-    var hasKnown = false
     warnOfRedeliveries(batch)
     try store.files.requireSpace(limits.freeBytes)
     try store.files.keeping {
@@ -85,7 +84,7 @@ package final class Intake: DeliverySink {
         switch try sort(message) {
         case .message(let received): messages.append(received)
         case .piece(let piece): pieces.append(piece)
-        case .nothing: hasKnown = true
+        case .nothing: break
         }
       }
       try store.store(messages: messages, pieces: pieces, quota: limits.quota, at: clock.now)
@@ -96,7 +95,7 @@ package final class Intake: DeliverySink {
       quarantineLog?.note(
         sender: message.sender, message: message.messageID, outcome: outcome, detail: detail)
     }
-    events.stored(hasMessages: !messages.isEmpty, hasPieces: hasKnown || !pieces.isEmpty)
+    events.stored(hasMessages: !messages.isEmpty, hasPieces: !pieces.isEmpty)
   }
 
   package func connectionChanged(_ state: LinkState) { events.connectionChanged(state) }

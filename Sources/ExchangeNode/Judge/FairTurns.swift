@@ -6,9 +6,10 @@ struct FairTurns {
 
   /// Begins with the senders that wait now. One that did not wait before begins level with the one
   /// that had the least: nobody saves time up, and nobody is punished for the past.
-  mutating func begin(waiting senders: some Sequence<String>) {
+  /// `isAll` is false when others wait that are not among them: their time is remembered.
+  mutating func begin(waiting senders: some Sequence<String>, isAll: Bool) {
     let senders = Set(senders)
-    spent = spent.filter { senders.contains($0.key) }
+    if isAll { spent = spent.filter { senders.contains($0.key) } }
     let least = spent.values.min() ?? .zero
     for (sender, time) in spent { spent[sender] = time - least }
     for sender in senders where spent[sender] == nil { spent[sender] = .zero }

@@ -38,6 +38,8 @@ package final class Judge: Sendable {
     var last: [Lane: String] = [:]
     /// Documents whose attachments have come and that could not go on, in this pass over them.
     var passedOver: Set<Int64> = []
+    /// The last step has looked at all documents whose attachments have come.
+    var hasSeenRipe = false
   }
   private let turns = Mutex(Turns())
   /// Documents for which a refusal waits to be applied: the database does not know of it yet.
@@ -71,12 +73,17 @@ package final class Judge: Sendable {
       return Set(aside.keys)
     }
     let done = try turns.withLock { turns in
+      turns.hasSeenRipe = false
       let done = try judgeFresh(&turns, now: now, aside: aside)
       return try done + (ripe || ripeAgain ? judgeRipe(&turns) : 0)
     }
     quarantineLog.flush()
     return try done + lookBack(isIdle: done == 0)
   }
+
+  /// True when the last step has looked at every document whose attachments had come before it: until
+  /// content comes again, nobody needs to look.
+  package var hasSeenRipe: Bool { turns.withLock { $0.hasSeenRipe } }
 
   // MARK: Batches
 
@@ -104,9 +111,11 @@ package final class Judge: Sendable {
       turns.last[lane] = found.count == Self.units ? found.last?.sender : nil
       return found
     }
+    let wasAll = turns.last.isEmpty
     let ordinary = try waiting(.ordinary)
     let express = try waiting(.express)
-    turns.fair.begin(waiting: (ordinary + express).map(\.sender))
+    let isAll = wasAll && turns.last.isEmpty
+    turns.fair.begin(waiting: (ordinary + express).map(\.sender), isAll: isAll)
     var batch = Batch()
     let reserve = ordinary.isEmpty ? Duration.zero : Self.ordinaryTime
     try judge(express, within: Self.batchTime - reserve, &turns.fair, &batch)
@@ -130,6 +139,7 @@ package final class Judge: Sendable {
       isFirst = false
       guard let next = queues[sender]?.popFirst() else { continue }
       if queues[sender]?.isEmpty == true { queues.removeValue(forKey: sender) }
+      let begun = ContinuousClock.now
       // A take-back or a tally is about documents that came before it.
       let document = MessageKind.document.rawValue
       if next.type != document,
@@ -137,7 +147,6 @@ package final class Judge: Sendable {
       {
         try apply(&batch)
       }
-      let begun = ContinuousClock.now
       if let row = try context.store.unjudged(key: next.key) { judge(row, into: &batch) }
       fair.charge(sender, ContinuousClock.now - begun)
     }
@@ -205,6 +214,7 @@ package final class Judge: Sendable {
     }
     // Forgotten when all was looked at and nothing failed again.
     turns.passedOver = []
+    turns.hasSeenRipe = true
     if batch.done == 0 { ripeAgainAt.withLock { if $0 == before { $0 = nil } } }
     return batch.done
   }
@@ -393,10 +403,10 @@ package final class Judge: Sendable {
 
   /// The content of every attachment must be what its name says.
   private func formatBreach(_ manifest: Manifest) throws -> String? {
-    var checked: [(SHA256Digest, Substring?)] = []
+    var checked: [(SHA256Digest, String?)] = []
     for attachment in manifest.attachments {
       // Equal content under names of one kind is read once, however often it is named.
-      let key = (attachment.sha256, attachment.name.split(separator: ".").last)
+      let key = (attachment.sha256, attachment.name.split(separator: ".").last?.lowercased())
       guard !checked.contains(where: { $0 == key }) else { continue }
       do {
         _ = try AttachmentRules.examine(
@@ -453,12 +463,15 @@ package final class Judge: Sendable {
     case .due: break
     }
     let subject = "\(sender) \(id)"
-    guard refusedNow.withLock({ $0.insert(subject).inserted }) else { return nil }
-    return .new(
+    guard !refusedNow.withLock({ $0.contains(subject) }) else { return nil }
+    let refusal = Refusal.new(
       try context.sign(
         documentID: id, manifestDigest: digest, to: sender, code: .refused, reasonCode: outcome,
         note: message.messageID == id.rawValue
-          ? detail : "\(detail) (message-id “\(TextRules.fitting(message.messageID, maximum: 60))”)"))
+          ? detail : "\(detail) (message-id “\(TextRules.fitting(message.messageID, maximum: 60))”)"
+      ))
+    refusedNow.withLock { _ = $0.insert(subject) }
+    return refusal
   }
 
   /// Either this machine's clock is wrong or the sender's; an honest document is not refused for it.

@@ -83,7 +83,10 @@ package struct Office: Sendable {
         try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
         return issued.manifest.documentID
       }
-      return try sent(id, key: key, warnings: warnings, isRepeated: false)
+      // It is issued: what goes wrong from here on must not look as if it were not.
+      return (try? sent(id, key: key, warnings: warnings, isRepeated: false))
+        ?? SentDocument(
+          id: id, deliveries: [], warnings: warnings, key: key, isRepeated: false)
     } catch is IssueKeyTaken {
       // Another command with the same key was faster.
       guard let key, let before = try repeated(draft, key) else { throw IssueKeyTaken() }

@@ -63,7 +63,10 @@ extension Office {
   func repeated(_ draft: OutgoingDraft, _ key: String) throws -> SentDocument? {
     guard let (id, known) = try context.store.issued(under: key) else { return nil }
     let files = try draft.files.map { path in
-      guard let file = context.store.files.identity(ofFile: try FileNames.resolve(path)) else {
+      // A file that is gone or cannot be read: what counts is which document there is already.
+      guard
+        let file = (try? FileNames.resolve(path)).flatMap(context.store.files.identity(ofFile:))
+      else {
         throw DocumentError(
           .attachmentUnreadable,
           "file “\(path)”: cannot be read and compared with document \(id), which was issued under "

@@ -114,8 +114,8 @@ package final class Node: Sendable {
     loop(judgeBell, name: "judge") { [self] in
       let content = contentCount.load(ordering: .acquiring)
       let count = try judge.step(ripe: content != judgedCount.load(ordering: .relaxed))
-      // One step takes a batch: only one that finds nothing has seen them all.
-      if count == 0 { judgedCount.store(content, ordering: .releasing) }
+      // One step takes a batch, which may not be all.
+      if count == 0 || judge.hasSeenRipe { judgedCount.store(content, ordering: .releasing) }
       if count > 0 { stop.wake() }
       return count > 0
     }

@@ -227,8 +227,8 @@ package struct ContentFiles: Sendable {
     CrashPoint.spoolAfterSync.pass()
   }
 
-  /// Hashes a complete spool file; on a match it becomes the blob. False when the digest differs:
-  /// the file is then gone and every piece has to come again.
+  /// Hashes a complete spool file; on a match it becomes the blob. False when the digest differs: the
+  /// file goes with its row, and every piece has to come again.
   package func assemble(_ transfer: SpoolName, digest: SHA256Digest, size: Int64)
     throws(StoreError) -> Bool
   {
@@ -244,10 +244,7 @@ package struct ContentFiles: Sendable {
     guard let found = try? self.digest(of: file, size: size) else {
       throw StoreError(.contentDamaged, "transfer of \(digest): its spool file cannot be read")
     }
-    guard found == digest else {
-      FileIO.remove(path)
-      return false
-    }
+    guard found == digest else { return false }
     try publish(path, as: digest)
     return true
   }

@@ -22,7 +22,7 @@ package struct PeerQuota: Sendable, Hashable {
 
   package init(
     quarantineItems: Int64 = 10_000, quarantineBytes: Int64 = 256 << 20,
-    postponedBytes: Int64 = 256 << 20, waitingItems: Int64 = 10_000,
+    postponedBytes: Int64 = 256 << 20, waitingItems: Int64 = 2_000,
     waitingBytes: Int64 = 256 << 20,
     backlogItems: Int64 = 100_000, backlogBytes: Int64 = 1 << 30, aheadItems: Int64 = 10_000
   ) {

@@ -178,12 +178,14 @@ extension Store {
   package func finish(_ transfer: Transfer, isIntact: Bool, at time: Timestamp) throws {
     spoolLock.lock()
     defer { spoolLock.unlock() }
+    var isSpoiled = false
     let unwanted = try write((.assembleBeforeCommit, .assembleAfterCommit)) {
       database -> DiscardedContent? in
       let wasHere = try database.remove(transfer)
       guard isIntact else {
         // Removed meanwhile (Điều 5, never named): then its bytes were not looked at.
         if wasHere { try database.spoil(transfer.sender, transfer.sha256, at: time) }
+        isSpoiled = wasHere
         return nil
       }
       // Declared secret while it was put together.
@@ -193,6 +195,11 @@ extension Store {
       try database.insert(
         .file(transfer.sha256, size: transfer.size), from: transfer.sender, at: time)
       return nil
+    }
+    // After the commit: a transfer without its file would be taken for one that became the blob.
+    if isSpoiled {
+      files.remove(
+        files.spoolName(sender: transfer.sender, sha256: transfer.sha256, size: transfer.size))
     }
     if let unwanted { discarded.withLock { $0.append(unwanted) } }
   }
@@ -266,7 +273,7 @@ extension Database {
 
   fileprivate func store(_ message: ReceivedMessage, quota: PeerQuota, at time: Timestamp) throws {
     if let known = try count(message) {
-      return try storeAgain(message, known: known, at: time)
+      return try storeAgain(message, known: known, quota: quota, at: time)
     }
     if let fault = message.fault {
       let held = try holding(of: message.sender, .quarantined)
@@ -307,7 +314,9 @@ extension Database {
       """, [message.sender, message.messageID, message.bodyDigest.bytes])
   }
 
-  private func storeAgain(_ message: ReceivedMessage, known: Row, at time: Timestamp) throws {
+  private func storeAgain(
+    _ message: ReceivedMessage, known: Row, quota: PeerQuota, at time: Timestamp
+  ) throws {
     let key: Int64 = known["key"]
     let before = try known.incomingState("state")
     switch before {
@@ -315,6 +324,10 @@ extension Database {
       try requeueStatuses(ofReceived: key, at: time)
     case .accepted, .quarantined:
       guard message.fault == nil else { return }
+      let held = try holding(of: message.sender, .unjudged)
+      guard held.items < quota.backlogItems, held.bytes + message.size <= quota.backlogBytes else {
+        return try countDropped(message.sender, "BACKLOG", at: time)
+      }
       try judgeAnew(
         key, from: before, document: known["document"], body: message.body,
         header: before == .quarantined ? (message.type, message.version) : nil, at: time)

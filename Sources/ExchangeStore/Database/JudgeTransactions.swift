@@ -345,8 +345,12 @@ extension Database {
     -> DiscardedContent
   {
     let transfer = try one(
-      "DELETE FROM transfer WHERE sha256 = ? AND sender = ? RETURNING size",
-      [digest.bytes, sender.rawValue])
+      """
+      DELETE FROM transfer WHERE sha256 = ?1 AND sender = ?2
+        AND NOT EXISTS (SELECT 1 FROM attachment a JOIN document ON document.key = a.document
+          WHERE a.sha256 = ?1 AND document.sender = ?2)
+      RETURNING size
+      """, [digest.bytes, sender.rawValue])
     try run(
       "DELETE FROM contentSource WHERE sha256 = ? AND sender = ? AND isNamed = 0",
       [digest.bytes, sender.rawValue])

@@ -64,11 +64,12 @@ package struct TallyComparison: Sendable, Hashable {
     guard !statuses.isEmpty else { return }
     let start = first % statuses.count
     for status in statuses[start...] + statuses[..<start] {
-      guard status.bytes <= budget else {
+      // One goes always, however large it is: it would never go otherwise.
+      guard owed.isEmpty || status.bytes <= budget else {
         hasMore = true
         continue
       }
-      budget -= status.bytes
+      budget = max(0, budget - status.bytes)
       owed.append(status.key)
     }
   }
@@ -302,10 +303,11 @@ extension Database {
     }
     // Times cross the wire in milliseconds.
     let last = given.map { ($0["at"] as Int64 / 1000, $0["id"] as String) }.max { $0 < $1 }?.1
-    let isHere = try rows.contains {
-      [.received, .verified, .accepted, .discarded].contains(try $0.incomingState("state"))
-    }
-    if !isHere, given.isEmpty || entry.statuses > given.count {
+    let states = try rows.map { try $0.incomingState("state") }
+    let isHere = states.contains { [.received, .verified, .accepted, .discarded].contains($0) }
+    // An incomplete one may have a refusal from before: its pieces are what it lacks.
+    if states.contains(.incomplete) || (!isHere && (given.isEmpty || entry.statuses > given.count))
+    {
       // Not here, not whole, or refused without an answer that the sender could have. With more of our
       // answers than we know the sender may hold a receipt that we forgot: this unit was restored from
       // a backup, and refused a copy (altered, or the clock was wrong) afterwards.
@@ -331,7 +333,8 @@ extension Database {
       JOIN received ON received.document = document.key AND received.state IN ('accepted', 'verified')
       JOIN attachment a ON a.document = document.key
       WHERE document.key = ?1 AND document.frozen IS NULL
-        AND NOT EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
+        AND NOT EXISTS (SELECT 1 FROM blob JOIN contentSource c USING (sha256)
+          WHERE sha256 = a.sha256 AND c.sender = ?2)
         AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = ?2 AND t.sha256 = a.sha256
           AND t.pieces * \(WireLimits.pieceBytes) >= t.size)
       """, [document, sender.rawValue]) != nil

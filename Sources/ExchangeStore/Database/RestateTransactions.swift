@@ -29,10 +29,11 @@ extension Store {
     try read { database in
       try database.all(
         """
-        SELECT status.*, coalesce(notice.lane, 'express') AS lane FROM restatement
-        JOIN status ON status.key = restatement.status
+        SELECT status.*, coalesce(notice.lane, 'express') AS lane
+        FROM (SELECT status AS due FROM restatement ORDER BY status LIMIT ?)
+        JOIN status ON status.key = due
         LEFT JOIN notice ON notice.status = status.key
-        ORDER BY status.documentID, status.at, status.id LIMIT ?
+        ORDER BY status.documentID, status.at, status.id
         """, [limit]
       ).map { row in
         DueRestatement(

@@ -96,7 +96,8 @@ private final class Layout {
     tables = (0..<109).compactMap { header.number32(at: 76 + 4 * $0) }
     // Longer lists of tables go on in sectors of their own, chained by their last number.
     var next = more
-    var left = 1024
+    // No chain is longer than the file: one that leads back to itself ends.
+    var left = min(1024, file.size / Int64(sectorBytes) + 1)
     let perSector = sectorBytes / 4
     while next < 0xFFFF_FFFA, left > 0 {
       left -= 1
@@ -114,7 +115,8 @@ private final class Layout {
     var result: [Int64] = []
     var sector = start
     var step: Int64 = 0
-    while sector < 0xFFFF_FFFA, step < Int64(limit) {
+    let limit = min(Int64(limit), file.size / Int64(sectorBytes) + 1)
+    while sector < 0xFFFF_FFFA, step < limit {
       if step >= skip {
         result.append(sector)
         if skip > 0 { return result }
