@@ -98,7 +98,7 @@ extension Database {
       SELECT receivedAt, 'received', key, 'received', ?, 'arrived' FROM received WHERE key = ?2
         AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?2)
       """, [Actor.daemon.name, key])
-    guard try mayRecord(key, document: document) else { return }
+    guard try mayRecord(key, to: to) else { return }
     try record(
       "received", key, document: document, from: from.rawValue, to: to.rawValue, at: time,
       by: .daemon, cause: cause, detail: detail)
@@ -318,22 +318,21 @@ extension Database {
         notBefore = CASE WHEN state = 'accepted' THEN notBefore END, updatedAt = ?2
       WHERE key = ?3
       """, [body, time.microseconds, key, header?.type, header?.version])
-    guard try mayRecord(key, document: document) else { return }
+    guard try mayRecord(key, to: .received) else { return }
     try record(
       "received", key, document: document, from: state.rawValue, to: "received", at: time,
       by: .daemon, cause: "arrived again")
   }
 
   /// Of a message that comes again and again the history tells the beginning: a peer must not be able
-  /// to write without end what is never deleted. A document's history is complete.
-  private func mayRecord(_ key: Int64, document: Int64?) throws -> Bool {
-    guard document == nil else { return true }
-    let rows = try one(
+  /// to write without end what is never deleted. That a document was accepted stands there always.
+  private func mayRecord(_ key: Int64, to state: IncomingState) throws -> Bool {
+    try one(
       """
-      SELECT count(*) AS n FROM (
-        SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ? LIMIT 50)
-      """, [key])
-    return (rows?["n"] ?? 0) < 50
+      SELECT 1 WHERE (SELECT count(*) FROM (
+          SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?1 LIMIT 50)) < 50
+        OR (?2 AND EXISTS (SELECT 1 FROM received WHERE key = ?1 AND document IS NOT NULL))
+      """, [key, state == .accepted]) != nil
   }
 
   /// Sends the stored statuses about a received message again, byte for byte. Those that were signed
