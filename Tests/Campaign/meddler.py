@@ -6,6 +6,7 @@ queue of our own on the hub would be simpler, but it would swallow what `mandato
 """
 
 import random
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from broker import VHOST, Broker
 from node import Node
 
 PIECE = 1_048_576
+
+UUIDS = re.compile(rb"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 @dataclass
@@ -35,12 +38,15 @@ class Message:
 
 @dataclass(frozen=True)
 class Forgery:
-    """An altered copy that the broker took. `key` names what the receiver may refuse for it."""
+    """An altered copy that the broker took. `key` names what the receiver may refuse for it; `ids`
+    are what an altered manifest says instead of an id: the receiver's refusal is then about a
+    document that its sender does not know."""
 
     receiver: str
     sender: str
     kind: str
     key: str
+    ids: tuple[str, ...] = ()
 
 
 class Meddler:
@@ -156,8 +162,12 @@ class Meddler:
         """Change one byte of the body, and remember it: the receiver must not believe it."""
         body = bytearray(message.body)
         body[rng.randrange(len(body))] ^= 1 << rng.randrange(8)
-        message.body = bytes(body)
         key = message.piece[0] if message.piece else message.id
+        ids: set[bytes] = set()
+        if message.type == "congvan.document":
+            ids = set(UUIDS.findall(body.lower())) - set(UUIDS.findall(message.body.lower()))
         with self.lock:
-            self.forgeries.add(Forgery(message.to, message.unit, message.type, key))
+            self.forgeries.add(Forgery(message.to, message.unit, message.type, key,
+                                       tuple(found.decode() for found in ids)))
+        message.body = bytes(body)
         return message

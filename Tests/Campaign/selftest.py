@@ -132,7 +132,7 @@ def check(world: Path, folder: Path, journal: Journal, only: str = "") -> Verdic
     for document in documents:
         document.files = [(name, size, digest) for name, size, digest in document.files]
     journal.restored = [tuple(r) for r in json.loads((folder / "restored.json").read_text())]
-    forgeries = {Forgery(*f) for f in json.loads((folder / "forgeries.json").read_text())}
+    forgeries = {Forgery(*f[:4], tuple(f[4])) for f in json.loads((folder / "forgeries.json").read_text())}
     nodes: list[Node] = [StillNode(unit, world / unit, journal) for unit in UNITS]
     return Checker(nodes, documents, forgeries, journal, folder / "province/ca/ca.pem", 1).run(only)
 
