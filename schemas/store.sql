@@ -95,8 +95,6 @@ CREATE TABLE delivery (
   CHECK (state NOT IN ('retrying', 'suspended', 'refused') OR lastError IS NOT NULL)
 ) STRICT;
 
-CREATE INDEX delivery_queued ON delivery (urgency DESC, key) WHERE state = 'queued';
-
 CREATE INDEX delivery_retrying ON delivery (nextAt) WHERE state = 'retrying';
 
 CREATE INDEX delivery_failed ON delivery (state, key)
@@ -120,7 +118,6 @@ CREATE TABLE received (
   bodySha256 BLOB NOT NULL CHECK (length(bodySha256) = 32),
   type TEXT NOT NULL,
   version INTEGER,
-  body BLOB,
   size INTEGER NOT NULL,
   lane TEXT NOT NULL CHECK (lane IN ('ordinary', 'express')),
   state TEXT NOT NULL CHECK (state IN ('received', 'verified', 'incomplete', 'accepted',
@@ -130,12 +127,12 @@ CREATE TABLE received (
   document INTEGER REFERENCES document (key),
   duplicates INTEGER NOT NULL DEFAULT 0,
   receivedAt INTEGER NOT NULL,
-  updatedAt INTEGER NOT NULL, notBefore INTEGER, heldAs TEXT GENERATED ALWAYS AS (CASE
+  updatedAt INTEGER NOT NULL, notBefore INTEGER, hasBody INTEGER NOT NULL DEFAULT 0 CHECK (hasBody IN (0, 1)), waitsFor BLOB CHECK (length(waitsFor) = 32), heldAs TEXT GENERATED ALWAYS AS (CASE
   WHEN state = 'received' AND notBefore IS NULL THEN 'unjudged'
   WHEN state = 'received' THEN 'postponed'
   WHEN state IN ('verified', 'incomplete') THEN 'waiting'
   WHEN state = 'quarantined' THEN 'quarantined' END) VIRTUAL, heldBytes INTEGER GENERATED ALWAYS AS (1024 + CASE
-  WHEN body IS NOT NULL OR state IN ('verified', 'incomplete') THEN size ELSE 0 END) VIRTUAL, correlationID TEXT,
+  WHEN hasBody OR state IN ('verified', 'incomplete') THEN size ELSE 0 END) VIRTUAL, correlationID TEXT,
   UNIQUE (sender, messageID, bodySha256),
   CHECK (state <> 'quarantined' OR outcome IS NOT NULL),
   CHECK (state NOT IN ('verified', 'incomplete') OR document IS NOT NULL)
@@ -365,16 +362,28 @@ BEGIN SELECT RAISE(ABORT, 'a key is never changed'); END;
 CREATE INDEX document_number ON document (codeNotation, issuedDate, codeNumber)
   WHERE direction = 'outgoing';
 
+CREATE TABLE receivedBody (
+  received INTEGER NOT NULL PRIMARY KEY REFERENCES received (key) ON DELETE CASCADE,
+  body BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER received_letsGo AFTER UPDATE OF hasBody ON received WHEN NEW.hasBody = 0
+BEGIN DELETE FROM receivedBody WHERE received = NEW.key; END;
+
 CREATE INDEX received_unjudged ON received (lane, sender, key)
   WHERE state = 'received' AND notBefore IS NULL;
 
 CREATE INDEX received_postponed ON received (lane, sender, notBefore)
   WHERE state = 'received' AND notBefore IS NOT NULL;
 
+CREATE INDEX delivery_queued ON delivery (urgency, recipient, key) WHERE state = 'queued';
+
 CREATE INDEX notice_queued ON notice (toUnit, updatedAt, key) WHERE state = 'queued';
 
 CREATE INDEX received_waiting ON received (sender, key)
-  WHERE state IN ('verified', 'incomplete');
+  WHERE state IN ('verified', 'incomplete') AND waitsFor IS NULL;
+
+CREATE INDEX received_watching ON received (waitsFor) WHERE waitsFor IS NOT NULL;
 
 CREATE INDEX transfer_complete ON transfer (sender, key) WHERE pieces * 1048576 >= size;
 
@@ -395,6 +404,21 @@ CREATE INDEX contentSource_unnamed ON contentSource (createdAt) WHERE isNamed = 
 CREATE TRIGGER attachment_namesSource AFTER INSERT ON attachment
 BEGIN UPDATE contentSource SET isNamed = 1 WHERE sha256 = NEW.sha256 AND isNamed = 0
   AND sender = (SELECT sender FROM document WHERE key = NEW.document); END;
+
+CREATE TRIGGER blob_awaited AFTER INSERT ON blob
+BEGIN UPDATE received SET waitsFor = NULL WHERE waitsFor = NEW.sha256; END;
+
+CREATE TRIGGER contentSource_awaited AFTER INSERT ON contentSource
+BEGIN UPDATE received SET waitsFor = NULL WHERE waitsFor = NEW.sha256; END;
+
+CREATE TRIGGER spoiled_awaited AFTER INSERT ON spoiled
+BEGIN UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL AND sender = NEW.sender
+  AND document IN (SELECT document FROM attachment WHERE sha256 = NEW.sha256); END;
+
+CREATE TRIGGER transfer_awaited AFTER DELETE ON transfer
+  WHEN EXISTS (SELECT 1 FROM spoiled WHERE sender = OLD.sender AND sha256 = OLD.sha256)
+BEGIN UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL AND sender = OLD.sender
+  AND document IN (SELECT document FROM attachment WHERE sha256 = OLD.sha256); END;
 
 CREATE TABLE missingContent (
   sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32)
@@ -427,7 +451,7 @@ BEGIN INSERT INTO holding (sender, kind, items, bytes)
   SELECT NEW.sender, NEW.heldAs, 1, NEW.heldBytes WHERE true
   ON CONFLICT DO UPDATE SET items = items + 1, bytes = bytes + excluded.bytes; END;
 
-CREATE TRIGGER received_changes AFTER UPDATE OF state, body, notBefore ON received
+CREATE TRIGGER received_changes AFTER UPDATE OF state, hasBody, notBefore ON received
   WHEN OLD.heldAs IS NOT NEW.heldAs OR OLD.heldBytes <> NEW.heldBytes
 BEGIN
   UPDATE holding SET items = items - 1, bytes = bytes - OLD.heldBytes

@@ -125,7 +125,8 @@ final class TestNode: Sendable {
         SELECT sender, CASE WHEN state = 'received' AND notBefore IS NULL THEN 'unjudged'
             WHEN state = 'received' THEN 'postponed' WHEN state = 'quarantined' THEN 'quarantined'
             ELSE 'waiting' END AS kind,
-          1024 + CASE WHEN body IS NULL AND state = 'quarantined' THEN 0 ELSE size END AS bytes
+          1024 + CASE WHEN NOT EXISTS (SELECT 1 FROM receivedBody
+            WHERE received = received.key) AND state = 'quarantined' THEN 0 ELSE size END AS bytes
         FROM received WHERE state NOT IN ('accepted', 'discarded')
         UNION ALL SELECT sender, 'unnamed', max(size, 65536) FROM contentSource WHERE isNamed = 0
         UNION ALL SELECT sender, 'unnamed', max(size, 65536) FROM transfer

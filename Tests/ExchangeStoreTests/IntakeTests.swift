@@ -79,7 +79,7 @@ import Testing
         "quarantined PIECE-MALFORMED 2"
       ])
     #expect(try test.unjudged().isEmpty)
-    #expect(try test.count("received", "body IS NOT NULL") == 0)
+    #expect(try test.count("receivedBody") == 0)
   }
 
   @Test func aBatchIsAllOrNothing() throws {

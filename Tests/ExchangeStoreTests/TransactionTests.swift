@@ -83,6 +83,24 @@ import Testing
     #expect(express.map(\.key) == flash + urgent)
   }
 
+  /// What one unit asks for again goes out beside what is for the others, not before it.
+  @Test func unitsTakeTurns() throws {
+    let many = try (0..<5).flatMap { _ in try test.issue() }
+    let others = try test.issue(to: [TestStore.gamma]) + test.issue(to: [TestStore.gamma])
+    let urgent = try test.issue(urgency: .urgent)
+    #expect(
+      try due(6).map(\.key) == urgent + [many[0], others[0], many[1], others[1], many[2]])
+    #expect(try due(2, excluding: Set(urgent + many[..<4])).map(\.key) == [many[4], others[0]])
+    // The unit that was served last comes last.
+    let next = try test.store.dueDeliveries(
+      limit: 4, after: TestStore.beta.rawValue, excluding: [], now: now)
+    #expect(next.map(\.key) == urgent + [others[0], many[0], others[1]])
+    #expect(
+      try test.store.dueDeliveries(
+        limit: 1, of: .normal ... .normal, after: TestStore.gamma.rawValue, excluding: [], now: now
+      ).map(\.key) == [many[0]])
+  }
+
   @Test func aRetryIsDueAtItsTime() throws {
     let key = try #require(try test.issue().first)
     try settle(key, retry(after: .seconds(60), progress: 3))

@@ -197,8 +197,13 @@ package final class Judge: Sendable {
     let before = ripeAgainAt.withLock { $0 }
     var batch = Batch()
     while true {
-      let rows = try context.store.ripe(limit: Self.batchCount, passedOver: turns.passedOver)
-      guard !rows.isEmpty else { break }
+      let (rows, isAll) = try context.store.ripe(
+        limit: Self.batchCount, passedOver: turns.passedOver)
+      if rows.isEmpty {
+        guard !isAll else { break }
+        if batch.lasts(Self.batchTime) { return max(batch.done, 1) }
+        continue
+      }
       var bySender = Dictionary(grouping: rows, by: \.sender).mapValues { $0[...] }
       while let sender = turns.fair.next(of: bySender.keys) {
         guard let row = bySender[sender]?.popFirst() else { continue }

@@ -20,6 +20,9 @@ package final class Relay: PublishSource {
     /// The unit after which the next notices are looked for.
     var lastNotified = ""
     var deliveries: [Int64: ActiveDelivery] = [:]
+    /// The unit after which the next deliveries are looked for, and those out of turn.
+    var lastServed = ""
+    var lastPatient = ""
     /// Delivery keys in the order they take turns.
     var turns: [Int64] = []
     /// Of those, the ones whose turn in this round is still to come.
@@ -240,9 +243,10 @@ package final class Relay: PublishSource {
     let isFull = waiting >= Self.activeLimit / 2
     var due = try store.dueDeliveries(
       limit: isFull ? Self.urgentLimit : Self.activeLimit - waiting,
-      of: isFull ? .urgent ... .flash : .normal ... .flash,
+      of: isFull ? .urgent ... .flash : .normal ... .flash, after: state.lastServed,
       excluding: Set(state.deliveries.keys), now: now)
-    guard !due.isEmpty else { return }
+    guard let last = due.last else { return }
+    state.lastServed = last.to.rawValue
     state.claimsInTurn += due.count
     if state.claimsInTurn >= Self.fairShare {
       state.claimsInTurn = 0
@@ -264,7 +268,7 @@ package final class Relay: PublishSource {
     state.round = ordered(state.round)
   }
 
-  /// The oldest waiting delivery of an urgency below the highest; the urgencies take turns.
+  /// The next waiting delivery of an urgency below the highest; urgencies and units take turns.
   private func passedOver(_ state: inout State, besides due: [DeliveryWork], now: Timestamp) throws
     -> [DeliveryWork]
   {
@@ -272,13 +276,14 @@ package final class Relay: PublishSource {
     let lower: [Urgency] = [.normal, .urgent, .veryUrgent]
     let start = lower.firstIndex(of: state.patient) ?? 0
     for urgency in lower[start...] + lower[..<start] {
-      let oldest = try store.dueDeliveries(
-        limit: 1, of: urgency...urgency, excluding: busy, now: now)
-      guard !oldest.isEmpty else { continue }
+      let next = try store.dueDeliveries(
+        limit: 1, of: urgency...urgency, after: state.lastPatient, excluding: busy, now: now)
+      guard let work = next.first else { continue }
+      state.lastPatient = work.to.rawValue
       state.patient =
         Urgency(rawValue: urgency.rawValue + 1).flatMap { $0 < .flash ? $0 : nil }
         ?? .normal
-      return oldest
+      return next
     }
     return []
   }

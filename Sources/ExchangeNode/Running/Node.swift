@@ -77,6 +77,7 @@ package final class Node: Sendable {
   private func prepare() throws {
     try context.store.check()
     try context.store.sweepContent()
+    try context.store.lookAgainAtWaiting()
     try judge.announce()
     let now = context.clock.now
     _ = try context.store.reviveNotices(suspendedBefore: now, at: now)

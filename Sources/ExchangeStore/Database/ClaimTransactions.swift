@@ -68,7 +68,7 @@ extension Store {
         """
         SELECT key FROM (SELECT key,
             row_number() OVER (PARTITION BY sender ORDER BY key DESC) AS place
-          FROM received WHERE state = 'quarantined' AND type = ?1 AND body IS NOT NULL
+          FROM received WHERE state = 'quarantined' AND type = ?1 AND hasBody
             AND outcome IN ('SENDER-UNKNOWN', 'NOT-ADDRESSED', 'SIGNATURE-UNKNOWN-SIGNER',
               'SIGNATURE-NOT-THIS-UNIT', 'SIGNATURE-NOT-YET-VALID', 'SIGNATURE-EXPIRED',
               'SIGNATURE-REVOKED', 'SIGNATURE-UNTRUSTED', 'SIGNATURE-PROFILE'))

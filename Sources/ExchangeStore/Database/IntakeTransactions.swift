@@ -289,19 +289,21 @@ extension Database {
     let state = message.fault == nil ? "received" : "quarantined"
     try run(
       """
-      INSERT INTO received (sender, messageID, bodySha256, type, version, lane, body, size, state,
+      INSERT INTO received (sender, messageID, bodySha256, type, version, lane, hasBody, size, state,
         outcome, detail, receivedAt, updatedAt, correlationID)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?12, ?)
       """,
       [
         message.sender, message.messageID, message.bodyDigest.bytes, message.type,
-        message.version, message.lane.rawValue, message.body, message.size, state,
+        message.version, message.lane.rawValue, message.body != nil, message.size, state,
         message.fault?.outcome.rawValue,
         message.fault?.detail, time.microseconds, message.correlationID,
       ])
+    let key = lastInsertedRowID
+    if let body = message.body { try keep(body, ofReceived: key) }
     guard let fault = message.fault else { return }
     try record(
-      "received", lastInsertedRowID, document: nil, from: nil, to: state, at: time, by: .daemon,
+      "received", key, document: nil, from: nil, to: state, at: time, by: .daemon,
       cause: fault.outcome.rawValue, detail: fault.detail)
   }
 

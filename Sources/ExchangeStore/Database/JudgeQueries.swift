@@ -103,29 +103,7 @@ extension Store {
     try messages(where: "received.key = ? AND received.state = 'received'", [key], limit: 1).first
   }
 
-  /// Messages whose manifest is believed and whose attachments are now all here, or known to be
-  /// spoiled: one of each sender, then a second of each, and so on. `passedOver` are keys that are not
-  /// looked at.
-  package func ripe(limit: Int, passedOver: Set<Int64>) throws -> [UnjudgedMessage] {
-    let keys = "[" + passedOver.map(String.init).joined(separator: ",") + "]"
-    return try messages(
-      where: """
-        received.key IN (SELECT key FROM (
-          SELECT key, row_number() OVER (PARTITION BY sender ORDER BY key) AS turn
-          FROM received waiting WHERE waiting.state IN ('verified', 'incomplete')
-            AND waiting.key NOT IN (SELECT value FROM json_each(?)) AND (
-              NOT EXISTS (SELECT 1 FROM attachment a WHERE a.document = waiting.document
-                AND NOT \(isHere("waiting.sender")))
-              OR EXISTS (SELECT 1 FROM attachment a CROSS JOIN spoiled s ON s.sha256 = a.sha256
-                WHERE a.document = waiting.document AND s.sender = waiting.sender
-                  AND NOT \(isHere("waiting.sender"))
-                  AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.sender = s.sender
-                    AND t.sha256 = s.sha256 AND t.pieces * \(WireLimits.pieceBytes) >= t.size)))
-          ORDER BY turn, key LIMIT \(limit)))
-        """, [keys], by: "received.key", limit: limit)
-  }
-
-  private func messages(
+  func messages(
     where condition: String, _ arguments: StatementArguments = [],
     by order: String = "received.lane, received.key", limit: Int
   ) throws -> [UnjudgedMessage] {
@@ -134,7 +112,8 @@ extension Store {
         """
         SELECT received.key, received.sender, messageID, correlationID, type, version, receivedAt, notBefore,
           received.document, coalesce(body, document.signed, x'') AS body
-        FROM received LEFT JOIN document ON document.key = received.document
+        FROM received LEFT JOIN receivedBody ON receivedBody.received = received.key
+        LEFT JOIN document ON document.key = received.document
         WHERE \(condition) ORDER BY \(order) LIMIT \(limit)
         """, arguments
       ).map { row in
@@ -236,7 +215,7 @@ extension Store {
 }
 
 /// True when the content `a.sha256` is here and `sender` brought it.
-private func isHere(_ sender: String) -> String {
+func isHere(_ sender: String) -> String {
   """
   (EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256)
     AND EXISTS (SELECT 1 FROM contentSource c WHERE c.sha256 = a.sha256 AND c.sender = \(sender)))

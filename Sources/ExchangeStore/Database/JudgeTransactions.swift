@@ -123,7 +123,7 @@ extension Database {
   {
     let key = judgement.message
     guard
-      let row = try one("SELECT state, sender, document, body FROM received WHERE key = ?", [key])
+      let row = try one("SELECT state, sender, document, size FROM received WHERE key = ?", [key])
     else { return [] }
     let state = try row.incomingState("state")
     guard [.received, .verified, .incomplete].contains(state) else { return [] }
@@ -139,7 +139,7 @@ extension Database {
       guard known == nil else { return false }
       document = try insertDocument(
         direction: "incoming", sender: row["sender"], manifest: manifest, digest: digest,
-        signed: row["body"], at: time)
+        signed: body(ofReceived: key) ?? Data(), at: time)
       // The same content without a mark: it may come again.
       try run(
         """
@@ -160,7 +160,7 @@ extension Database {
       try run(
         """
         UPDATE received SET state = ?, document = ?,
-          body = CASE WHEN ?2 IS NULL THEN body END, updatedAt = ? WHERE key = ?
+          hasBody = hasBody AND ?2 IS NULL, updatedAt = ? WHERE key = ?
         """, [to.rawValue, document, time.microseconds, key])
       try recordReceived(
         key, document: document, from: from, to: to, at: time, cause: cause, detail: detail)
@@ -202,8 +202,7 @@ extension Database {
     case .postpone(let until, let detail):
       guard state == .received else { return [] }
       let held = try holding(of: row["sender"], .postponed)
-      let body: Data? = row["body"]
-      guard held.bytes + Int64(body?.count ?? 0) <= quota.postponedBytes else {
+      guard held.bytes + row["size"] <= quota.postponedBytes else {
         try quarantine(
           key, from: state, document: document, outcome: OutcomeCode(.signedInFuture),
           detail: "\(detail); too much of this unit waits for the clock already",
@@ -222,7 +221,7 @@ extension Database {
       case .quarantined:
         try judgeAnew(
           original, from: .quarantined, document: first?["document"],
-          body: row["body"], at: time)
+          body: body(ofReceived: key), at: time)
       case .received, .verified, .incomplete, .discarded, nil: break
       }
       try finish(
@@ -256,11 +255,12 @@ extension Database {
           detail: "too many take-backs of documents that are not here", quota: quota, at: time)
         return []
       }
+      let signed = try body(ofReceived: key) ?? Data()
       let inserted = try insertStatus(
-        SignedStatus(statement: statement, signed: row["body"]), direction: "received",
+        SignedStatus(statement: statement, signed: signed), direction: "received",
         document: about, received: nil, at: time)
       try run(
-        "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
+        "UPDATE received SET state = 'accepted', hasBody = 0, updatedAt = ? WHERE key = ?",
         [time.microseconds, key])
       try recordReceived(
         key, document: about, from: state, to: .accepted, at: time,
@@ -271,7 +271,7 @@ extension Database {
       }
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
-        try inserted != nil || isStored(statement, signed: row["body"]),
+        try inserted != nil || isStored(statement, signed: signed),
         try decides(statement, about: about)
       {
         try affect(delivery: effect.delivery, effect.to, at: time)
@@ -315,7 +315,7 @@ extension Database {
       """, [key])
     guard changesCount == 0 else { return }
     try run(
-      "UPDATE received SET state = 'accepted', body = NULL, updatedAt = ? WHERE key = ?",
+      "UPDATE received SET state = 'accepted', hasBody = 0, updatedAt = ? WHERE key = ?",
       [time.microseconds, key])
     try recordReceived(
       key, document: nil, from: state, to: .accepted, at: time, cause: cause, detail: evidence)
@@ -401,7 +401,7 @@ extension Database {
     try run(
       """
       UPDATE received SET state = 'quarantined', outcome = ?, detail = ?,
-        body = CASE WHEN ? THEN body END, updatedAt = ? WHERE key = ?
+        hasBody = hasBody AND ?, updatedAt = ? WHERE key = ?
       """, [outcome.rawValue, detail, isKept, time.microseconds, key])
     try recordReceived(
       key, document: document, from: state, to: .quarantined, at: time,

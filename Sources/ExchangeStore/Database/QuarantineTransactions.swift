@@ -57,7 +57,10 @@ extension Store {
   package func quarantined(key: Int64) throws -> QuarantinedMessage {
     let row = try read { database in
       try database.one(
-        "SELECT * FROM received WHERE key = ? AND state = 'quarantined'", [key])
+        """
+        SELECT * FROM received LEFT JOIN receivedBody ON receivedBody.received = key
+        WHERE key = ? AND state = 'quarantined'
+        """, [key])
     }
     guard let row else {
       throw StoreError(
@@ -105,7 +108,7 @@ extension Store {
       guard
         let row = try database.one(
           """
-          SELECT received.document, coalesce(body, document.signed) IS NULL AS isEmpty,
+          SELECT received.document, NOT hasBody AND document.signed IS NULL AS isEmpty,
             coalesce(received.document, (SELECT claim.document FROM claim
               WHERE claim.received = received.key)) AS about FROM received
           LEFT JOIN document ON document.key = received.document

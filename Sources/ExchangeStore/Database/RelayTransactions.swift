@@ -47,44 +47,25 @@ package enum RelayResult: Sendable, Hashable {
 }
 
 extension Store {
-  /// Due deliveries within `urgencies`, urgent ones first, then in the order they were issued; none
-  /// whose time to live is over.
+  /// Due deliveries within `urgencies`, none whose time to live is over: urgent ones first. Of one
+  /// urgency the units take turns, beginning with the one that comes after `last` by identifier: the
+  /// oldest delivery to each, then a second to each, and so on. What one unit asks for again is in
+  /// nobody's way.
   package func dueDeliveries(
-    limit: Int, of urgencies: ClosedRange<Urgency> = .normal ... .flash,
+    limit: Int, of urgencies: ClosedRange<Urgency> = .normal ... .flash, after last: String = "",
     excluding busy: Set<Int64>, now: Timestamp
   ) throws -> [DeliveryWork] {
     try read { database in
-      let rows = try database.all(
-        """
-        SELECT d.key, d.document, document.id, d.recipient, d.urgency, d.progress, d.failures,
-          d.failingFor, d.failedAt, d.updatedAt
-        FROM delivery d JOIN document ON document.key = d.document
-        WHERE d.key IN (SELECT key FROM delivery WHERE state = 'queued'
-            AND urgency BETWEEN ?3 AND ?4 AND (expiresAt IS NULL OR expiresAt > ?2) ORDER BY urgency DESC, key LIMIT ?1)
-          OR d.key IN (SELECT key FROM delivery WHERE state = 'retrying' AND nextAt <= ?2
-            AND urgency BETWEEN ?3 AND ?4 AND (expiresAt IS NULL OR expiresAt > ?2)
-            ORDER BY nextAt LIMIT ?1)
-        ORDER BY d.urgency DESC, d.key
-        """,
-        [
-          limit + busy.count, now.microseconds, urgencies.lowerBound.rawValue,
-          urgencies.upperBound.rawValue,
-        ])
-      var work: [DeliveryWork] = []
-      for row in rows where !busy.contains(row["key"]) && work.count < limit {
-        let attachments = try database.all(
-          "SELECT sha256, size FROM attachment WHERE document = ? ORDER BY position",
-          [row["document"] as Int64])
-        work.append(
-          DeliveryWork(
-            key: row["key"], document: row["document"], documentID: try row.recordID("id"),
-            to: try row.unit("recipient"), urgency: try row.urgency("urgency"),
-            progress: row["progress"], trouble: row.trouble,
-            plan: DeliveryPlan(
-              attachments: try attachments.map { (try $0.digest("sha256"), $0["size"]) }),
-            changedAt: row.time("updatedAt")))
+      var due: [DeliveryWork] = []
+      for urgency in Urgency.allCases.reversed() where urgencies.contains(urgency) {
+        let keys = try database.retryingDeliveries(
+          limit - due.count, urgency, excluding: busy, now: now)
+        due += try keys.compactMap(database.delivery)
+        due += try database.queuedDeliveries(
+          limit - due.count, urgency, after: last, excluding: busy, now: now
+        ).compactMap(database.delivery)
       }
-      return work
+      return due
     }
   }
 
@@ -212,6 +193,84 @@ extension Store {
 }
 
 extension Database {
+  fileprivate func retryingDeliveries(
+    _ count: Int, _ urgency: Urgency, excluding busy: Set<Int64>, now: Timestamp
+  ) throws -> [Int64] {
+    try first(
+      count, besides: busy,
+      of: """
+        SELECT key FROM delivery WHERE state = 'retrying' AND nextAt <= ?1 AND urgency = ?2
+          AND (expiresAt IS NULL OR expiresAt > ?1) ORDER BY nextAt
+        """, [now.microseconds, urgency.rawValue])
+  }
+
+  /// Unit by unit along the index: the cost does not depend on what any of them has piled up.
+  fileprivate func queuedDeliveries(
+    _ count: Int, _ urgency: Urgency, after last: String, excluding busy: Set<Int64>,
+    now: Timestamp
+  ) throws -> [Int64] {
+    var units: [[Int64]] = []
+    func visit(after start: String, to end: String?) throws {
+      var unit = start
+      while units.count < count,
+        let next: String = try one(
+          """
+          SELECT min(recipient) AS unit FROM delivery
+          WHERE state = 'queued' AND urgency = ? AND recipient > ?
+          """, [urgency.rawValue, unit])?["unit"], end.map({ next <= $0 }) ?? true
+      {
+        unit = next
+        let keys = try first(
+          count, besides: busy,
+          of: """
+            SELECT key FROM delivery WHERE state = 'queued' AND urgency = ? AND recipient = ?
+              AND (expiresAt IS NULL OR expiresAt > ?) ORDER BY key
+            """, [urgency.rawValue, unit, now.microseconds])
+        if !keys.isEmpty { units.append(keys) }
+      }
+    }
+    guard count > 0 else { return [] }
+    try visit(after: last, to: nil)
+    if !last.isEmpty { try visit(after: "", to: last) }
+    let turns = (0..<count).lazy.flatMap { turn in
+      units.lazy.compactMap { $0.count > turn ? $0[turn] : nil }
+    }
+    return Array(turns.prefix(count))
+  }
+
+  /// The first `count` keys that are not `busy`; reads no further.
+  private func first(
+    _ count: Int, besides busy: Set<Int64>, of sql: String, _ arguments: StatementArguments
+  ) throws -> [Int64] {
+    guard count > 0 else { return [] }
+    let cursor = try Int64.fetchCursor(try cachedStatement(sql: sql), arguments: arguments)
+    var keys: [Int64] = []
+    while keys.count < count, let key = try cursor.next() {
+      if !busy.contains(key) { keys.append(key) }
+    }
+    return keys
+  }
+
+  fileprivate func delivery(_ key: Int64) throws -> DeliveryWork? {
+    let row = try one(
+      """
+      SELECT d.document, document.id, d.recipient, d.urgency, d.progress, d.failures,
+        d.failingFor, d.failedAt, d.updatedAt
+      FROM delivery d JOIN document ON document.key = d.document WHERE d.key = ?
+      """, [key])
+    guard let row else { return nil }
+    let attachments = try all(
+      "SELECT sha256, size FROM attachment WHERE document = ? ORDER BY position",
+      [row["document"] as Int64])
+    return DeliveryWork(
+      key: key, document: row["document"], documentID: try row.recordID("id"),
+      to: try row.unit("recipient"), urgency: try row.urgency("urgency"),
+      progress: row["progress"], trouble: row.trouble,
+      plan: DeliveryPlan(
+        attachments: try attachments.map { (try $0.digest("sha256"), $0["size"]) }),
+      changedAt: row.time("updatedAt"))
+  }
+
   fileprivate func notice(_ key: Int64) throws -> NoticeWork? {
     try one(
       """

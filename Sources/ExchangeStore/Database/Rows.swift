@@ -312,16 +312,31 @@ extension Database {
   ) throws {
     try run(
       """
-      UPDATE received SET state = 'received', outcome = NULL, detail = NULL, body = ?1,
+      UPDATE received SET state = 'received', outcome = NULL, detail = NULL, hasBody = ?1,
         type = coalesce(?4, type), version = CASE WHEN ?4 IS NULL THEN version ELSE ?5 END,
         receivedAt = CASE WHEN state = 'accepted' THEN receivedAt ELSE ?2 END,
         notBefore = CASE WHEN state = 'accepted' THEN notBefore END, updatedAt = ?2
       WHERE key = ?3
-      """, [body, time.microseconds, key, header?.type, header?.version])
+      """, [body != nil, time.microseconds, key, header?.type, header?.version])
+    if let body { try keep(body, ofReceived: key) }
     guard try mayRecord(key, to: .received) else { return }
     try record(
       "received", key, document: document, from: state.rawValue, to: "received", at: time,
       by: .daemon, cause: "arrived again")
+  }
+
+  /// The message as it came; nil when it is kept no longer.
+  func body(ofReceived key: Int64) throws -> Data? {
+    try one("SELECT body FROM receivedBody WHERE received = ?", [key])?["body"]
+  }
+
+  /// Keeps the body of a message. Another copy of the same manifest may be signed with other bytes.
+  func keep(_ body: Data, ofReceived key: Int64) throws {
+    try run(
+      """
+      INSERT INTO receivedBody (received, body) VALUES (?, ?)
+      ON CONFLICT DO UPDATE SET body = excluded.body WHERE body <> excluded.body
+      """, [key, body])
   }
 
   /// Of a message that comes again and again the history tells the beginning: a peer must not be able

@@ -3,7 +3,7 @@
 enum Migration004 {
   static let name = "004 mended"
 
-  static let sql = acts + issuing + neighbours + statements
+  static let sql = acts + issuing + bodies + neighbours + statements
 
   /// Who acted: one row for every act of a person.
   private static let acts = """
@@ -64,6 +64,24 @@ enum Migration004 {
 
     """
 
+  /// Bodies apart from what happens to their messages.
+  private static let bodies = """
+    -- A change of state does not write a megabyte anew, and reading a row does not read past it.
+    CREATE TABLE receivedBody (
+      received INTEGER NOT NULL PRIMARY KEY REFERENCES received (key) ON DELETE CASCADE,
+      body BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO receivedBody (received, body)
+      SELECT key, body FROM received WHERE body IS NOT NULL;
+    ALTER TABLE received ADD COLUMN hasBody INTEGER NOT NULL DEFAULT 0 CHECK (hasBody IN (0, 1));
+    UPDATE received SET hasBody = 1 WHERE body IS NOT NULL;
+    DROP INDEX received_kept;
+    ALTER TABLE received DROP COLUMN body;
+    CREATE TRIGGER received_letsGo AFTER UPDATE OF hasBody ON received WHEN NEW.hasBody = 0
+    BEGIN DELETE FROM receivedBody WHERE received = NEW.key; END;
+
+    """
+
   /// Turns and quotas of each sender.
   private static let neighbours = """
 
@@ -74,11 +92,16 @@ enum Migration004 {
     DROP INDEX received_postponed;
     CREATE INDEX received_postponed ON received (lane, sender, notBefore)
       WHERE state = 'received' AND notBefore IS NOT NULL;
+    DROP INDEX delivery_queued;
+    CREATE INDEX delivery_queued ON delivery (urgency, recipient, key) WHERE state = 'queued';
     DROP INDEX notice_queued;
     CREATE INDEX notice_queued ON notice (toUnit, updatedAt, key) WHERE state = 'queued';
     DROP INDEX received_waiting;
+    -- A content that a waiting document lacks; NULL: it is to be looked at.
+    ALTER TABLE received ADD COLUMN waitsFor BLOB CHECK (length(waitsFor) = 32);
     CREATE INDEX received_waiting ON received (sender, key)
-      WHERE state IN ('verified', 'incomplete');
+      WHERE state IN ('verified', 'incomplete') AND waitsFor IS NULL;
+    CREATE INDEX received_watching ON received (waitsFor) WHERE waitsFor IS NOT NULL;
     CREATE INDEX transfer_complete ON transfer (sender, key) WHERE pieces * 1048576 >= size;
 
     -- Pieces that came after the refusal of their document (Điều 5): they are not taken in any more.
@@ -114,6 +137,17 @@ enum Migration004 {
     CREATE TRIGGER attachment_namesSource AFTER INSERT ON attachment
     BEGIN UPDATE contentSource SET isNamed = 1 WHERE sha256 = NEW.sha256 AND isNamed = 0
       AND sender = (SELECT sender FROM document WHERE key = NEW.document); END;
+
+    -- What may end a wait.
+    CREATE TRIGGER blob_awaited AFTER INSERT ON blob
+    BEGIN UPDATE received SET waitsFor = NULL WHERE waitsFor = NEW.sha256; END;
+    CREATE TRIGGER contentSource_awaited AFTER INSERT ON contentSource
+    BEGIN UPDATE received SET waitsFor = NULL WHERE waitsFor = NEW.sha256; END;
+    CREATE TRIGGER spoiled_awaited AFTER INSERT ON spoiled
+    BEGIN \(lookAgain("NEW")) END;
+    CREATE TRIGGER transfer_awaited AFTER DELETE ON transfer
+      WHEN EXISTS (SELECT 1 FROM spoiled WHERE sender = OLD.sender AND sha256 = OLD.sha256)
+    BEGIN \(lookAgain("OLD")) END;
 
     -- Content that documents name and that was here once: a tally asks for it again.
     CREATE TABLE missingContent (
@@ -154,7 +188,7 @@ enum Migration004 {
       WHEN state IN ('verified', 'incomplete') THEN 'waiting'
       WHEN state = 'quarantined' THEN 'quarantined' END) VIRTUAL;
     ALTER TABLE received ADD COLUMN heldBytes INTEGER GENERATED ALWAYS AS (1024 + CASE
-      WHEN body IS NOT NULL OR state IN ('verified', 'incomplete') THEN size ELSE 0 END) VIRTUAL;
+      WHEN hasBody OR state IN ('verified', 'incomplete') THEN size ELSE 0 END) VIRTUAL;
     INSERT INTO holding (sender, kind, items, bytes)
       SELECT sender, heldAs, count(*), sum(heldBytes) FROM received
       WHERE heldAs IS NOT NULL GROUP BY sender, heldAs;
@@ -166,7 +200,7 @@ enum Migration004 {
       GROUP BY sender;
     CREATE TRIGGER received_comes AFTER INSERT ON received WHEN NEW.heldAs IS NOT NULL
     BEGIN \(hold("NEW.sender", "NEW.heldAs", "NEW.heldBytes")) END;
-    CREATE TRIGGER received_changes AFTER UPDATE OF state, body, notBefore ON received
+    CREATE TRIGGER received_changes AFTER UPDATE OF state, hasBody, notBefore ON received
       WHEN OLD.heldAs IS NOT NEW.heldAs OR OLD.heldBytes <> NEW.heldBytes
     BEGIN
       \(release("OLD.sender", "OLD.heldAs", "OLD.heldBytes"))
@@ -205,9 +239,16 @@ enum Migration004 {
       unit TEXT NOT NULL PRIMARY KEY,
       at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-    DROP INDEX received_kept;
     DROP INDEX received_postponedBy;
     """
+
+  /// Documents of the sender of `row` that name its content are to be looked at.
+  private static func lookAgain(_ row: String) -> String {
+    """
+    UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL AND sender = \(row).sender
+      AND document IN (SELECT document FROM attachment WHERE sha256 = \(row).sha256);
+    """
+  }
 
   private static func hold(
     _ sender: String, _ kind: String, _ bytes: String, when condition: String = "true"

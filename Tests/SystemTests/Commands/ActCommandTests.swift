@@ -27,10 +27,11 @@ import Testing
     try await node.sql(
       """
       UPDATE delivery SET state = 'suspended', lastError = 'X';
-      INSERT INTO received (sender, messageID, bodySha256, type, body, lane, size, state, outcome,
+      INSERT INTO received (sender, messageID, bodySha256, type, hasBody, lane, size, state, outcome,
         receivedAt, updatedAt) VALUES
-        ('CDCS-MAY', 'm1', zeroblob(32), 'congvan.status', x'00', 'express', 1, 'quarantined', 'X', 1, 1),
-        ('CDCS-MAY', 'm2', zeroblob(32), 'congvan.status', x'00', 'express', 1, 'quarantined', 'X', 1, 1);
+        ('CDCS-MAY', 'm1', zeroblob(32), 'congvan.status', 1, 'express', 1, 'quarantined', 'X', 1, 1),
+        ('CDCS-MAY', 'm2', zeroblob(32), 'congvan.status', 1, 'express', 1, 'quarantined', 'X', 1, 1);
+      INSERT INTO receivedBody (received, body) SELECT key, x'00' FROM received;
       """)
     try await node.require("resend", document, "--reason", "đã gọi điện")
     try await node.sql("UPDATE delivery SET state = 'published', publishedAt = 1")
