@@ -367,6 +367,34 @@ import Testing
     }
   }
 
+  /// A waiting document is looked at when the content comes that it watches, and when any of its
+  /// contents turns out to be altered: in whatever order they come.
+  @Test(arguments: 0..<6)
+  func whatAWaitingDocumentWatchesEndsItsWait(_ seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    let contents = [pdf("một"), large, pdf("ba"), pdf("bốn", size: 300_000)]
+    func document(_ sender: Hostile) throws -> InboundMessage {
+      sender.message(
+        body: try sender.document { json in
+          json["attachments"] = contents.enumerated().map { index, content in
+            sender.attachment(
+              "\(index).pdf", size: content.count, sha256: OpenSSLHashing().sha256(content))
+          }
+        })
+    }
+    let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
+    try take([try document(beta), try document(gamma)])
+    #expect(try node.count("received", "waitsFor IS NOT NULL") == 2)
+    // Pieces of a stranger end nobody else's wait.
+    try take(gamma.pieces(contents[3]))
+    #expect(try node.verdicts() == ["incomplete", "incomplete"])
+    for content in contents.shuffled(using: &random) { try take(beta.pieces(content)) }
+    #expect(try node.verdicts() == ["accepted", "incomplete"])
+    try take(
+      gamma.pieces(Data(contents[0].reversed()), digest: OpenSSLHashing().sha256(contents[0])))
+    #expect(try node.verdicts() == ["accepted", "quarantined ATTACHMENT-ALTERED"])
+  }
+
   @Test func manyDocumentsBecomeWholeAtOnce() throws {
     let messages = try (0..<70).map { number in
       let hostile = Hostile(
