@@ -49,7 +49,8 @@ package enum SigningErrorCode: String, FailureCode {
     case .certificateNotBelieved: "Ask the authority for a correct certificate."
     case .trustUnreadable:
       "Give a file with the federation's root certificates: PEM, DER (.cer) or PKCS#7 (.p7b)."
-    case .revocationUnreadable: "Fetch the authority's revocation list (CRL) again, as PEM or DER."
+    case .revocationUnreadable:
+      "Fetch the authority's revocation list (CRL) again, as PEM, DER or PKCS#7."
     case .signedTooLarge: "Name fewer recipients, attachments or related documents, and send again."
     case .signingFailed: "Check the key with: openssl pkey -check; then send the text to support."
     case .keyExists: "Keys are never overwritten: name another file, or move the old one away."

@@ -64,16 +64,93 @@ import Testing
     #expect(verdict.problem == nil)
   }
 
-  @Test func `A list in DER is read too`() throws {
+  /// A root's list, and its intermediate's, in each form in which authorities hand lists out: the path by
+  /// the form, and how many lists it has.
+  private func forms(_ folder: TemporaryFolder, _ root: String, _ second: String) throws
+    -> [(form: String, path: String, count: Int)]
+  {
+    var forms: [(form: String, path: String, count: Int)] = []
+    func openssl(_ form: String, _ count: Int, _ arguments: [String]) throws {
+      try OpenSSLCommand.require(arguments + ["-out", folder.path(form)])
+      forms.append((form, folder.path(form), count))
+    }
+    func write(_ form: String, _ count: Int, _ bytes: Data) throws {
+      forms.append((form, try folder.write(bytes, as: form), count))
+    }
+    func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
+    let both = try folder.write(try bytes(root) + bytes(second), as: "both")
+    let world = try World.shared.get()
+    forms.append(("pem", both, 2))
+    try openssl("der", 1, ["crl", "-in", root, "-outform", "DER"])
+    try write("bare", 1, try bytes(folder.path("der")).base64EncodedData())
+    try openssl("p7b-pem", 1, ["crl2pkcs7", "-in", root])
+    try openssl("p7b-der", 1, ["crl2pkcs7", "-in", root, "-outform", "DER"])
+    try openssl(
+      "p7b-certificates", 1, ["crl2pkcs7", "-in", root, "-certfile", world.alpha.chainPath])
+    try write("p7b-bare", 1, try bytes(folder.path("p7b-der")).base64EncodedData())
+    let text = String(decoding: try bytes(folder.path("p7b-pem")), as: UTF8.self)
+    for label in ["PKCS #7 SIGNED DATA", "CMS", "X509 CRL"] {
+      try write("p7b \(label)", 1, Data(text.replacing("PKCS7", with: label).utf8))
+    }
+    try write("p7b-crlf", 1, Data(("issuer\r\n" + text.replacing("\n", with: "\r\n")).utf8))
+    try write("mixed", 2, Data(text.utf8) + bytes(root))
+    return forms
+  }
+
+  @Test func `Lists are read in every form`() throws {
+    let root = try TestCA(name: "Listing Root", key: .p256)
+    let intermediate = try root.intermediate(name: "Listing Intermediate", key: .p256)
+    let folder = try TemporaryFolder()
+    let bad = try root.issue("LDLD.BETA", key: .p256)
+    try root.revoke(bad.certificatePath)
+    let world = try World.shared.get()
+    let directory = try World.makeDirectory(["LDLD.BETA": [bad]])
+    let message = try World.signer(bad).sign(World.content, at: World.noon)
+    for (form, path, count) in try forms(
+      folder, root.revocationList(), intermediate.revocationList())
+    {
+      let trust = try TrustStore.load(anchors: root.rootPath, revocationLists: path)
+      #expect(trust.revocationLists.count == count, "\(form)")
+      let verdict = world.verifier(trust: trust, directory: directory).verify(
+        message, from: World.betaID, arrivedAt: World.noon)
+      #expect(verdict.problem == .revoked, "\(form)")
+    }
+  }
+
+  @Test func `What is no list is said to be what it is`() throws {
     let world = try World.shared.get()
     let folder = try TemporaryFolder()
-    let pem = try world.root.revocationList()
-    try OpenSSLCommand.require([
-      "crl", "-in", pem, "-outform", "DER", "-out", folder.path("list.crl"),
-    ])
-    let trust = try TrustStore.load(
-      anchors: world.root.rootPath, revocationLists: folder.path("list.crl"))
-    #expect(trust.revocationLists.count == 1)
+    func openssl(_ name: String, _ arguments: [String]) throws -> String {
+      try OpenSSLCommand.require(arguments + ["-out", folder.path(name)])
+      return folder.path(name)
+    }
+    let chain = ["crl2pkcs7", "-nocrl", "-certfile", world.alpha.chainPath]
+    let list = try Data(contentsOf: URL(filePath: try world.root.revocationList()))
+    let cases: [(String, String)] = [
+      (try openssl("a.p7b", chain), "is a PKCS#7 file without revocation lists;"),
+      (
+        try openssl("b.p7b", chain + ["-outform", "DER"]),
+        "is a PKCS#7 file without revocation lists;"
+      ),
+      (world.root.rootPath, "holds certificates and no private key; a certificate revocation list"),
+      (try folder.write(Data(), as: "empty"), "is empty; a certificate revocation list is needed"),
+      (try folder.write(Data("gì đó".utf8), as: "text"), "is not recognised;"),
+      (
+        try folder.write(list + list.dropLast(30), as: "cut"),
+        "PEM block 2 of 2 (“X509 CRL”) is cut off: its END line is missing"
+      ),
+      (
+        try folder.write(
+          Data("-----BEGIN PKCS7-----\nAQID\n-----END PKCS7-----\n".utf8) + list, as: "broken"),
+        "PEM block 1 of 2 (“PKCS7”) is damaged"
+      ),
+    ]
+    for (path, words) in cases {
+      let error = #expect(throws: SigningError(.revocationUnreadable, "")) {
+        try TrustStore.load(anchors: world.root.rootPath, revocationLists: path)
+      }
+      #expect(error?.reason.contains(words) == true, "\(error?.reason ?? "")")
+    }
   }
 
   @Test func `Broken and forged files are refused`() throws {

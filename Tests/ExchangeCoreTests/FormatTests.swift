@@ -193,6 +193,83 @@ import Testing
     Self.expectRefused(file)
   }
 
+  // MARK: Archives with very many files
+
+  /// `count` more files of a document. `declared`: what the end record says instead.
+  static func crowded(
+    _ first: [Entry], _ count: Int, declared: UInt64? = nil, isLarge: Bool = false
+  ) -> Data {
+    let media = (0..<count).map { Entry("word/media/\($0).png", "") }
+    var archive = SampleArchive.zip(first + media, isLarge: isLarge)
+    if let declared {
+      let (place, width) = isLarge ? (98 - 32, 8) : (22 - 10, 2)
+      for index in 0..<width {
+        archive[archive.count - place + index] = UInt8(truncatingIfNeeded: declared >> (8 * index))
+      }
+    }
+    return archive
+  }
+
+  static let allowed = [
+    File("a.docx", crowded([types], 9_999)),
+    // A folder of scanned pages is an archive like others.
+    File("a.zip", crowded([types], 10_000)), File("a.zip", crowded([types], 2, declared: 60_000)),
+    File("a.zip", crowded([encrypted("a")], 10_000), [.encrypted]),
+  ]
+
+  @Test(arguments: allowed) func manyFilesAreTaken(_ file: File) throws {
+    try Self.expectAccepted(file)
+  }
+
+  static let tooMany = [
+    File(
+      "a.docx", crowded([types], 10_000), refused: "counts 10001 files in its end record, at most"),
+    File("a.docx", crowded([types], 10_000, declared: 3), refused: "lists more than 10000 files"),
+    File("a.docx", crowded([types], 20_000, declared: 0), refused: "lists more than 10000 files"),
+    File("a.docx", crowded([types], 2, declared: 60_000), refused: "counts 60000 files"),
+    File(
+      "a.docx", crowded([types], 2, declared: 90_000, isLarge: true), refused: "counts 90000 files"),
+    File(
+      "a.docx", crowded([types], 10_000, declared: 1, isLarge: true), refused: "at most 10000 are"),
+    // What it is may stand where nobody looks.
+    File("a.odt", crowded([mimetype()], 10_000), refused: "at most 10000 are allowed in ODT"),
+    File("a.xlsx", crowded([types], 10_000), refused: "at most 10000 are allowed in XLSX"),
+    File("a.pdf", crowded([types], 10_000), refused: "looks like DOCX, not PDF"),
+  ]
+
+  @Test(arguments: tooMany) func tooManyFilesAreRefused(_ file: File) {
+    Self.expectRefused(file)
+  }
+
+  /// One content under many names costs one look.
+  @Test func equalContentIsLookedAtOnce() throws {
+    let content = SampleArchive.zip([Self.types, Entry("word/document.xml")])
+    let other = Data("%PDF-1.7".utf8)
+    var asked: [String] = []
+    var examiner = AttachmentRules.Examiner()
+    func examine(_ name: String, _ data: Data, digest: UInt8) throws -> String {
+      let digest = try #require(SHA256Digest(bytes: Data(repeating: digest, count: 32)))
+      return try examiner.examine(
+        Attachment(name: name, mediaType: "", size: Int64(data.count), sha256: digest)
+      ) {
+        asked.append(name)
+        return AttachmentBytes(data)
+      }.mediaType
+    }
+    let types = try ["a.docx", "b.DOCX", "c.zip", "d.docx"].map {
+      try examine($0, content, digest: 1)
+    }
+    #expect(types[0] == types[1] && types[0] == types[3] && types[2].hasSuffix("zip"))
+    for name in ["e.pdf", "f.xlsx", "g.odt"] {
+      #expect(throws: DocumentError(.attachmentFormat, "")) {
+        try examine(name, content, digest: 1)
+      }
+    }
+    #expect(asked == ["a.docx"])
+    #expect(try examine("h.pdf", other, digest: 2).hasSuffix("pdf"))
+    #expect(asked == ["a.docx", "h.pdf"])
+  }
+
   // MARK: The older formats
 
   static func word(flags: UInt8 = 0, size: Int = 5000) -> Data {
@@ -231,6 +308,12 @@ import Testing
     File("a.xls", ole(["Workbook": sheet([0x2F, 0, 6, 0, 1, 0, 1, 0, 1, 0])]), [.encrypted]),
     File("a.ppt", ole(["PowerPoint Document": slides + vba]), [.macros]),
     File("a.rtf", Data("{\\rtf1\\ansi Quy ch\\u7871?}".utf8)),
+    // Zero bytes at the end, as some programs write them.
+    File("a.rtf", Data("{\\rtf1\\ansi x}\0".utf8)),
+    File("a.rtf", Data("{\\rtf1\\ansi x}\r\n\0\0\0\n".utf8)),
+    File("a.doc", Data("{\\rt1 x}".utf8) + Data(count: 70_000)),
+    File("dài.rtf", Data("{\\rtf1 \(String(repeating: "chào ", count: 40_000))}\r\n\0".utf8)),
+    File("về PDF.rtf", Data("{\\rtf1 %PDF-1.7}\0".utf8)),
     File("word lưu.doc", Data("{\\rtf1\\ansi x}".utf8)),
     File("a.rar", Data("Rar!\u{1A}\u{7}\u{0}".utf8) + rar4(main: 0, file: 0)),
     File("a.rar", Data("Rar!\u{1A}\u{7}\u{0}".utf8) + rar4(main: 0x80, file: 0), [.encrypted]),
@@ -291,6 +374,12 @@ import Testing
     File("bảng.xls", Data("<html><table></table></html>".utf8), refused: "a web page"),
     File("a.rar", sevenZip([]), refused: "looks like 7Z, not RAR"),
     File("a.rtf", Data("chào".utf8), refused: "plain text, not RTF"),
+    File("a.rtf", Data("{\\rtf1 a\0b}".utf8), refused: "begins like RTF, but is not readable"),
+    File("a.rtf", Data("{\\rtf1 a}\0{b}\0".utf8), refused: "begins like RTF, but is not readable"),
+    File("cụt.rtf", Data("{\\rtf1 a\0".utf8), refused: "begins like RTF, but is not readable"),
+    File("a.doc", Data("{\\rtf1 a".utf8) + Data(count: 2 << 20), refused: "is not readable as RTF"),
+    File("a.txt", Data("{\\rtf1 a}\0".utf8), refused: "looks like RTF, not TXT"),
+    File("a.pdf", Data("{\\rtf1 a}".utf8), refused: "looks like RTF, not PDF"),
   ]
 
   @Test(arguments: noOlder) func whatOnlyLooksLikeThemIsRefused(_ file: File) {

@@ -37,8 +37,8 @@ enum CertificateFile {
   }
 
   private static func isCertificate(_ label: String) -> Bool {
-    ListedCertificate.labels.contains(label)
-      || ["TRUSTED CERTIFICATE", "PKCS7", "PKCS #7 SIGNED DATA", "CMS"].contains(label)
+    ListedCertificate.labels.contains(label) || label == "TRUSTED CERTIFICATE"
+      || PKCS7File.labels.contains(label)
   }
 
   private static func certificates(of block: PEMBlock) -> [Certificate]? {

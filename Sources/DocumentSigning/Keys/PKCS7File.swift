@@ -4,6 +4,9 @@ import Foundation
 /// A PKCS#7 SignedData that only carries certificates and revocation lists: the `.p7b` in which
 /// authorities hand out their chain.
 enum PKCS7File {
+  /// What programs write into the BEGIN line of one.
+  static let labels: Set<String> = ["PKCS7", "PKCS #7 SIGNED DATA", "CMS"]
+
   /// Its certificates in their order. Nil when `der` is no such file.
   static func certificates(in der: Data) -> [Certificate]? {
     read(der) { message in

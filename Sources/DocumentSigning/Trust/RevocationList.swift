@@ -32,24 +32,39 @@ final class RevocationList: @unchecked Sendable {
 
   deinit { X509_CRL_free(pointer) }
 
-  /// The lists of a PEM text, the single one of a DER file, the form in which authorities publish
-  /// them, or those of a PKCS#7 file. Nil when one is broken or there is none.
-  static func all(in bytes: Data) -> [RevocationList]? {
+  /// The lists of a file, at least one: of a PEM text, the single one of a DER file, the form in which
+  /// authorities publish them, or those of a PKCS#7 file (DER or PEM). Throws `CRL-UNREADABLE` with
+  /// what the file at `path` is instead, or which block of it is broken.
+  static func all(in bytes: Data, path: String) throws(SigningError) -> [RevocationList] {
     defer { OpenSSLErrors.clear() }
+    var found: [RevocationList]?
     let blocks = PEMText.blocks(in: PEMText.text(of: bytes))
-    let parts = blocks.isEmpty ? [bytes] : blocks.filter { $0.label == "X509 CRL" }.map(\.der)
-    var lists: [RevocationList] = []
-    for part in parts {
-      guard let part else { return nil }
-      if let list = MemoryBIO.reading(part, { d2i_X509_CRL_bio($0, nil) }) {
-        lists.append(RevocationList(owning: list))
-      } else if let several = PKCS7File.revocationLists(in: part) {
-        lists += several
-      } else {
-        return nil
+    for (index, block) in blocks.enumerated() where labels.contains(block.label) {
+      guard let lists = block.der.flatMap(all(inDER:)) else {
+        let what = block.isClosed ? "is damaged" : "is cut off: its END line is missing"
+        throw SigningError(
+          .revocationUnreadable,
+          "\(path): PEM block \(index + 1) of \(blocks.count) (“\(block.label)”) \(what)",
+          next: "Copy the file again from where it came; do not edit it.")
       }
+      found = (found ?? []) + lists
     }
-    return lists.isEmpty ? nil : lists
+    if blocks.isEmpty { found = all(inDER: CertificateFile.der(of: bytes)) }
+    if let found, !found.isEmpty { return found }
+    // A PKCS#7 file that was read, or something else.
+    let what =
+      found == nil
+      ? FileKind.recognise(bytes)?.what ?? "is not recognised"
+      : "is a PKCS#7 file without revocation lists"
+    throw SigningError(
+      .revocationUnreadable, "\(path): \(what); a certificate revocation list is needed")
+  }
+
+  private static let labels = PKCS7File.labels.union(["X509 CRL"])
+
+  private static func all(inDER der: Data) -> [RevocationList]? {
+    MemoryBIO.reading(der) { d2i_X509_CRL_bio($0, nil) }.map { [RevocationList(owning: $0)] }
+      ?? PKCS7File.revocationLists(in: der)
   }
 
   var info: RevocationListInfo {

@@ -60,13 +60,7 @@ package final class TrustStore: @unchecked Sendable {
   {
     let bytes = try BoundedFile.read(
       path, limit: BoundedFile.revocationBytes, code: .revocationUnreadable)
-    guard let lists = RevocationList.all(in: bytes) else {
-      let found = FileKind.recognise(bytes)
-      throw SigningError(
-        .revocationUnreadable,
-        "\(path): no revocation list, or a broken one"
-          + (found.map { "; the file \($0.what)" } ?? ""))
-    }
+    let lists = try RevocationList.all(in: bytes, path: path)
     for list in lists {
       let issuers = anchors.filter(list.isIssued(by:))
       guard issuers.isEmpty || issuers.contains(where: list.isSigned(by:)) else {

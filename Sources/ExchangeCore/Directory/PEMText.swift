@@ -40,7 +40,9 @@ package enum PEMText {
       let label = bytes[position..<close]
       position = close + dashes.count
       let next = find(begin, in: bytes, from: position) ?? bytes.count
-      guard let finish = find(end + label + dashes, in: bytes, from: position), finish < next
+      // No further than the next block: an END line that is missing costs no look at all the rest.
+      guard
+        let finish = find(end + label + dashes, in: bytes, from: position, before: next)
       else {
         blocks.append(PEMBlock(label: string(label)))
         position = next
@@ -56,9 +58,13 @@ package enum PEMText {
     return blocks
   }
 
-  private static func find(_ pattern: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
-    guard bytes.count - start >= pattern.count else { return nil }
-    return (start...(bytes.count - pattern.count)).first { index in
+  /// Where `pattern` begins first, from `start` on and before `limit`.
+  private static func find(
+    _ pattern: [UInt8], in bytes: [UInt8], from start: Int, before limit: Int = .max
+  ) -> Int? {
+    let limit = min(limit, bytes.count - pattern.count + 1)
+    guard start < limit else { return nil }
+    return (start..<limit).first { index in
       bytes[index] == pattern[0] && bytes[index...].starts(with: pattern)
     }
   }

@@ -58,6 +58,39 @@ package enum AttachmentRules {
   package static func examine(
     name: String, content: AttachmentBytes, policy: FormatPolicy = FormatPolicy()
   ) throws -> Finding {
+    try examine(name: name, policy: policy) { try Recognition(content) }
+  }
+
+  /// The same for the files of one document: content that occurs several times is looked at once,
+  /// whatever names it has.
+  package struct Examiner {
+    private struct Content: Hashable {
+      let sha256: SHA256Digest
+      let size: Int64
+    }
+
+    private let policy: FormatPolicy
+    private var known: [Content: Recognition] = [:]
+
+    package init(policy: FormatPolicy = FormatPolicy()) { self.policy = policy }
+
+    /// `content` is asked for when the attachment's was not looked at before.
+    package mutating func examine(
+      _ attachment: Attachment, content: () throws -> AttachmentBytes
+    ) throws -> Finding {
+      let key = Content(sha256: attachment.sha256, size: attachment.size)
+      return try AttachmentRules.examine(name: attachment.name, policy: policy) {
+        if let known = known[key] { return known }
+        let found = try Recognition(content())
+        known[key] = found
+        return found
+      }
+    }
+  }
+
+  private static func examine(
+    name: String, policy: FormatPolicy, recognise: () throws -> Recognition
+  ) throws -> Finding {
     let fileExtension =
       name.split(separator: ".", omittingEmptySubsequences: false).dropFirst()
       .last?.lowercased() ?? ""
@@ -74,7 +107,14 @@ package enum AttachmentRules {
         .attachmentFormat, "file “\(name)”: \(format.name) is not accepted by this unit",
         next: "Send it as DOCX, XLSX, PPTX, PDF or ZIP; see attachments.legacyFormats.")
     }
-    let found = try Recognition(content)
+    let found = try recognise()
+    if found.crowded.contains(format) {
+      throw DocumentError(
+        .attachmentFormat,
+        "file “\(name)”: \(found.excess), "
+          + "at most \(ZIPArchive.maximumEntries) are allowed in \(format.name)",
+        next: "Save it again with the program that made it, split it, or save it as PDF.")
+    }
     if found.locked.contains(format) {
       throw DocumentError(
         .attachmentFormat, "file “\(name)”: has a password, so its receivers cannot open it",
@@ -98,10 +138,21 @@ package enum AttachmentRules {
         "begins like \(program)",
         "Programs and scripts are not sent; of an archive that unpacks itself send a plain ZIP.")
     }
+    if case .broken(let like) = found.foreign {
+      return error(
+        "begins like \(like.name), but is not readable as \(like.name)",
+        "Open it in the program that made it, save it again as \(like.name) or as PDF, and send that."
+      )
+    }
     if case .other(let kind) = found.foreign {
       return error(
         "its content looks like \(kind), not \(format.name)",
         "Save it as PDF, or in another allowed format, and send that.")
+    }
+    if found.formats.contains(.rtf) {
+      return error(
+        "its content looks like RTF, not \(format.name)",
+        "Give it the name of what it is (….rtf), or save it as \(format.name).")
     }
     if found.formats.contains(.text) {
       return error(

@@ -408,19 +408,13 @@ package final class Judge: Sendable {
 
   /// The content of every attachment must be what its name says.
   private func formatBreach(_ manifest: Manifest) throws -> String? {
-    var checked: [(SHA256Digest, String?)] = []
+    var examiner = AttachmentRules.Examiner(policy: limits.formats)
     for attachment in manifest.attachments {
-      // Equal content under names of one kind is read once, however often it is named.
-      let key = (attachment.sha256, attachment.name.split(separator: ".").last?.lowercased())
-      guard !checked.contains(where: { $0 == key }) else { continue }
       do {
-        _ = try AttachmentRules.examine(
-          name: attachment.name, content: context.store.bytes(of: attachment),
-          policy: limits.formats)
+        _ = try examiner.examine(attachment) { context.store.bytes(of: attachment) }
       } catch let error as DocumentError {
         return error.reason
       }
-      checked.append(key)
     }
     return nil
   }

@@ -97,9 +97,10 @@ extension Office {
 extension Store {
   /// What the check noticed in the files of a document that are here, in their order.
   package func remarks(on document: DocumentSummary) -> [(file: Attachment, remark: FileRemark)] {
-    document.attachments.flatMap { file in
+    var examiner = AttachmentRules.Examiner()
+    return document.attachments.flatMap { file in
       // Content that is not here, or cannot be read, is for other parts to report.
-      let finding = try? AttachmentRules.examine(name: file.name, content: bytes(of: file))
+      let finding = try? examiner.examine(file) { bytes(of: file) }
       return (finding?.remarks ?? []).map { (file, $0) }
     }
   }

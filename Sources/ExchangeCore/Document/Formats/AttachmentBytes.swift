@@ -28,6 +28,13 @@ package final class AttachmentBytes {
     }
   }
 
+  /// The first `length` bytes as content of their own, with what is left of this one's budget.
+  func beginning(_ length: Int64) -> AttachmentBytes {
+    AttachmentBytes(size: min(length, size)) { offset, count in
+      Data(try self.bytes(at: offset, count: count))
+    }
+  }
+
   /// Up to `count` bytes from `offset`: fewer at the end, none outside.
   package func bytes(at offset: Int64, count: Int) throws -> [UInt8] {
     guard offset >= 0, offset < size, count > 0 else { return [] }
@@ -94,4 +101,8 @@ extension Array where Element == UInt8 {
   }
 
   func contains(_ text: String) -> Bool { firstIndex(of: Array(text.utf8)) != nil }
+
+  func hasSuffix(_ pattern: [UInt8]) -> Bool {
+    count >= pattern.count && self[(count - pattern.count)...].elementsEqual(pattern)
+  }
 }

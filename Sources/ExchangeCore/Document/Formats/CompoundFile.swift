@@ -11,6 +11,9 @@ struct CompoundFile {
     let child: Int64
   }
 
+  /// Bytes of the directory that are looked at: 4,096 entries, whatever the size of a sector.
+  private static let directoryBytes = 1 << 19
+
   static let signature: [UInt8] = [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]
 
   let entries: [Entry]
@@ -22,7 +25,9 @@ struct CompoundFile {
   init?(_ file: AttachmentBytes) throws {
     guard let layout = try Layout(file) else { return nil }
     var entries: [Entry] = []
-    for sector in try layout.chain(from: layout.directory, limit: 1024) {
+    for sector in try layout.chain(
+      from: layout.directory, limit: Self.directoryBytes / layout.sectorBytes)
+    {
       let bytes = try file.bytes(at: layout.offset(of: sector), count: layout.sectorBytes)
       for start in stride(from: 0, through: bytes.count - 128, by: 128) {
         entries.append(Self.entry(Array(bytes[start..<start + 128])))

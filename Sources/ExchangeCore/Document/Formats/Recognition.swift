@@ -7,6 +7,9 @@ struct Recognition {
   private(set) var remarks: Set<FileRemark> = []
   /// Office formats that the content may be, and that nobody can open without its password.
   private(set) var locked: Set<FileFormat> = []
+  /// Office formats that the content might be, had its archive not too many files; and what says so.
+  private(set) var crowded: Set<FileFormat> = []
+  private(set) var excess = ""
   /// What else it looks like: something that no document carries.
   private(set) var foreign: Foreign?
 
@@ -15,6 +18,8 @@ struct Recognition {
     case program(String)
     /// A format that is not on the list.
     case other(String)
+    /// Begins like a format on the list, and goes on like none.
+    case broken(FileFormat)
   }
 
   init(_ file: AttachmentBytes) throws {
@@ -30,6 +35,8 @@ struct Recognition {
     } else if let archive = Self.archive(head) {
       formats = [archive]
       if try ArchiveEncryption.isDeclared(archive, file, head) { remarks = [.encrypted] }
+    } else if head.starts(with: Self.rtf) {
+      try readRTF(file)
     } else if Self.isPDF(head) {
       formats = [.pdf]
       // A text may speak of PDF.
@@ -111,21 +118,27 @@ struct Recognition {
       }
       return
     }
-    let names = archive.entries.map { $0.name.lowercased() }
-    for (folder, format) in Self.folders where names.contains(where: { $0.hasPrefix(folder) }) {
-      formats.insert(format)
+    if let excess = archive.excess {
+      self.excess = excess
+      crowded = Set((Self.folders + Self.openDocuments).map(\.1))
     }
-    formats.formUnion(try Self.openDocument(archive, names, file))
+    for (folder, format) in Self.folders {
+      let folder = Array(folder.utf8)
+      if archive.entries.contains(where: { $0.name.starts(with: folder) }) {
+        formats.insert(format)
+      }
+    }
+    formats.formUnion(try Self.openDocument(archive, file))
     let office = formats.subtracting([.zip])
     guard !office.isEmpty else {
       if archive.entries.contains(where: \.isEncrypted) { remarks = [.encrypted] }
       return
     }
-    if names.contains(where: Self.isMacro) { remarks.insert(.macros) }
+    if archive.entries.contains(where: { Self.isMacro($0.name) }) { remarks.insert(.macros) }
     if archive.entries.contains(where: \.isEncrypted) {
       remarks.insert(.encrypted)
       locked = office
-    } else if try Self.isEncryptedOpenDocument(archive, names, file) {
+    } else if try Self.isEncryptedOpenDocument(archive, file) {
       locked = office
     }
   }
@@ -138,21 +151,28 @@ struct Recognition {
     ("text", .odt), ("spreadsheet", .ods), ("presentation", .odp),
   ]
 
-  private static func isMacro(_ name: String) -> Bool {
-    name.hasSuffix("vbaproject.bin") || name.hasPrefix("xl/macrosheets/")
-      || name.hasPrefix("basic/") || name.hasPrefix("scripts/")
+  private static let macroFile = Array("vbaproject.bin".utf8)
+  private static let macroFolders = ["xl/macrosheets/", "basic/", "scripts/"].map { Array($0.utf8) }
+
+  private static func isMacro(_ name: [UInt8]) -> Bool {
+    name.hasSuffix(macroFile) || macroFolders.contains { name.starts(with: $0) }
+  }
+
+  private static func entry(_ name: String, of archive: ZIPArchive) -> ZIPArchive.Entry? {
+    let name = Array(name.utf8)
+    return archive.entries.first { $0.name == name }
   }
 
   /// Which OpenDocument it is, by the entry `mimetype`. Its checksum is compared, because programs that
   /// pack a document again may have compressed it. A document without that entry may be any of them.
-  private static func openDocument(
-    _ archive: ZIPArchive, _ names: [String], _ file: AttachmentBytes
-  ) throws -> [FileFormat] {
-    guard let place = names.firstIndex(of: "mimetype") else {
-      return names.contains("content.xml") && names.contains("meta-inf/manifest.xml")
+  private static func openDocument(_ archive: ZIPArchive, _ file: AttachmentBytes) throws
+    -> [FileFormat]
+  {
+    guard let entry = entry("mimetype", of: archive) else {
+      return entry("content.xml", of: archive) != nil
+        && entry("meta-inf/manifest.xml", of: archive) != nil
         ? openDocuments.map(\.1) : []
     }
-    let entry = archive.entries[place]
     let stored =
       entry.method == 0 ? try archive.beginning(of: entry, in: file, count: 100) : []
     return openDocuments.compactMap { kind, format in
@@ -169,14 +189,14 @@ struct Recognition {
 
   /// An OpenDocument with a password keeps its names and encrypts what they stand for: stored, but no
   /// XML. Newer programs put everything into one entry.
-  private static func isEncryptedOpenDocument(
-    _ archive: ZIPArchive, _ names: [String], _ file: AttachmentBytes
-  ) throws -> Bool {
-    if names.contains("encrypted-package") { return true }
-    guard let place = names.firstIndex(of: "content.xml"), names.contains("mimetype"),
-      archive.entries[place].method == 0
+  private static func isEncryptedOpenDocument(_ archive: ZIPArchive, _ file: AttachmentBytes)
+    throws -> Bool
+  {
+    if entry("encrypted-package", of: archive) != nil { return true }
+    guard let content = entry("content.xml", of: archive), content.method == 0,
+      entry("mimetype", of: archive) != nil
     else { return false }
-    let start = try archive.beginning(of: archive.entries[place], in: file, count: 64)
+    let start = try archive.beginning(of: content, in: file, count: 64)
     return start.count >= 16 && TextContent.isBinary(start)
   }
 
@@ -247,11 +267,36 @@ struct Recognition {
       // XML says itself which encoding it has.
       remarks = [.encoding]
     }
-    // Word saves RTF under the name DOC when it is told to keep a format.
-    if head.starts(with: Array("{\\rt".utf8)) {
-      formats.formUnion([.rtf, .doc])
-      remarks = []
+  }
+
+  private static let rtf = Array("{\\rt".utf8)
+
+  /// Word saves RTF under the name DOC when it is told to keep a format. Some writers end the file
+  /// with zero bytes; within its braces there are none.
+  private mutating func readRTF(_ file: AttachmentBytes) throws {
+    if try TextContent(file) != nil {
+      formats = [.rtf, .doc, .text, .csv]
+    } else if let end = try Self.lastBrace(file), try TextContent(file.beginning(end)) != nil {
+      formats = [.rtf, .doc]
+    } else {
+      foreign = .broken(.rtf)
     }
+  }
+
+  /// How far the closing brace reaches behind which there is nothing but zero bytes and space, up to
+  /// 1 MiB of them.
+  private static func lastBrace(_ file: AttachmentBytes) throws -> Int64? {
+    let padding: [UInt8] = [0, 0x09, 0x0A, 0x0D, 0x1A, 0x20]
+    var end = file.size
+    for _ in 0..<16 where end > 0 {
+      let start = max(0, end - AttachmentBytes.pageBytes)
+      let window = try file.bytes(at: start, count: Int(end - start))
+      if let last = window.lastIndex(where: { !padding.contains($0) }) {
+        return window[last] == UInt8(ascii: "}") ? start + Int64(last) + 1 : nil
+      }
+      end = start
+    }
+    return nil
   }
 
   private static func other(_ head: [UInt8]) -> String? {
@@ -264,7 +309,7 @@ struct Recognition {
       ("GIF8", "a GIF image"), ("RIFF", "a WebP image, sound or video (RIFF)"),
       ("BM", "a BMP image"),
       ("PK\u{5}\u{6}", "an empty archive"), ("SQLite format 3", "a database"),
-      ("{\\rtf", "RTF"), ("ID3", "sound (MP3)"),
+      ("ID3", "sound (MP3)"),
     ]
     if let mark = marks.first(where: { head.starts(with: Array($0.0.utf8)) }) { return mark.1 }
     if head.starts(with: [0x1F, 0x8B]) { return "a GZIP archive" }
