@@ -79,7 +79,7 @@ package struct Office: Sendable {
       let id = try context.store.files.keeping {
         var issued = try prepare(draft, &warnings)
         issued.expiresAt = draft.expiresAt
-        issued.key = key.map { issueKey($0, of: draft, files: issued.contents.map(\.sha256)) }
+        issued.key = try key.map { try issueKey($0, of: draft, as: issued.manifest) }
         try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
         return issued.manifest.documentID
       }
@@ -311,18 +311,28 @@ extension Store {
   package func find(_ text: String, preferring preferred: String? = nil) throws -> (
     summary: DocumentSummary, direction: String
   ) {
-    guard text.utf8.count >= 8, text.allSatisfy({ $0.isHexDigit || $0 == "-" }) else {
+    guard Self.isBeginning(text) else {
       throw StoreError(
         .notFound, "“\(text)” is not an id or the beginning of one",
         next: "Copy at least 8 characters of an id from: congvan outbox, congvan inbox")
     }
-    let found = try documents(idPrefix: text.lowercased())
+    let found = try documents(idPrefix: text.lowercased(), preferring: preferred)
     guard let first = found.first else { throw StoreError(.notFound, "no document “\(text)”") }
     guard found.count > 1 else { return first }
     let fitting = found.filter { $0.direction == preferred }
     guard let only = fitting.first, fitting.count == 1 else {
-      throw StoreError(.ambiguous, "“\(text)” is the beginning of \(found.count) documents")
+      let count = found.count < 10 ? "\(found.count)" : "10 or more"
+      throw StoreError(.ambiguous, "“\(text)” is the beginning of \(count) documents")
     }
     return only
+  }
+
+  /// The full ids that begin with `text`, however many there are; none for what begins no id.
+  func ids(beginning text: String) throws -> [String] {
+    Self.isBeginning(text) ? try ids(idPrefix: text.lowercased()) : []
+  }
+
+  private static func isBeginning(_ text: String) -> Bool {
+    text.utf8.count >= 8 && text.allSatisfy { $0.isHexDigit || $0 == "-" }
   }
 }

@@ -24,16 +24,34 @@ extension Office {
     return text
   }
 
-  /// The key of a draft whose files have these digests. Names and texts are compared as they are
-  /// stored: NFC, without spaces around.
-  func issueKey(_ key: String, of draft: OutgoingDraft, files: [SHA256Digest]) -> IssueKey {
+  /// The key of a draft that became `manifest`. Names and texts are compared as they are stored: NFC,
+  /// without spaces around.
+  func issueKey(_ key: String, of draft: OutgoingDraft, as manifest: Manifest) throws -> IssueKey {
+    try issueKey(
+      key, of: draft, files: manifest.attachments.map(\.sha256),
+      meant: [
+        "reply-to": manifest.responseFor.first.map { digest($0.rawValue) },
+        "replaces": manifest.replaces.first.map { digest($0.rawValue) },
+      ].compactMapValues { $0 })
+  }
+
+  private func digest(_ text: String) -> SHA256Digest {
+    context.hashing.sha256(Data(TextRules.normalized(text).utf8))
+  }
+
+  /// The key of a draft whose files have these digests. `meant`: digests of ids by their field, of the
+  /// documents that the beginnings of ids in the draft stood for when it was issued.
+  private func issueKey(
+    _ key: String, of draft: OutgoingDraft, files: [SHA256Digest], meant: [String: SHA256Digest]
+  ) throws -> IssueKey {
     var fields: [String: String] = [
       "number": draft.number, "date": draft.date, "type": draft.typeName,
       "subject": draft.subject, "signer": draft.signerName ?? "",
       "position": draft.position ?? "", "capacity": draft.competence ?? "",
       "urgency": draft.urgency.vietnamese, "due": draft.dueDate ?? "",
       "expires": draft.expiresAsGiven ?? draft.expiresAt?.iso8601 ?? "",
-      "reply-to": known(draft.replyTo), "replaces": known(draft.replaces),
+      "reply-to": try known(draft.replyTo, meant: meant["reply-to"]),
+      "replaces": try known(draft.replaces, meant: meant["replaces"]),
       "to": Set(draft.recipients.map(TextRules.normalized)).sorted().joined(separator: "\n"),
     ]
     let units = draft.recipients.map { name in
@@ -47,15 +65,23 @@ extension Office {
     fields["files"] = zip(draft.files, files).map { path, digest in
       "\(digest.hex) \(TextRules.normalized(path.split(separator: "/").last.map(String.init) ?? ""))"
     }.joined(separator: "\n")
-    return IssueKey(
-      key,
-      fields: fields.mapValues { context.hashing.sha256(Data(TextRules.normalized($0).utf8)) })
+    return IssueKey(key, fields: fields.mapValues(digest))
   }
 
-  /// The full id where the text is the beginning of one.
-  private func known(_ id: String?) -> String {
+  /// The full id where the text is the beginning of one: of the document that was `meant`, although
+  /// others that begin the same have come since.
+  private func known(_ id: String?, meant: SHA256Digest?) throws -> String {
     guard let id else { return "" }
-    return (try? context.store.find(id, preferring: "outgoing"))?.summary.id.rawValue ?? id
+    do {
+      if let meant,
+        let full = try context.store.ids(beginning: id).first(where: { digest($0) == meant })
+      {
+        return full
+      }
+      return try context.store.find(id, preferring: "outgoing").summary.id.rawValue
+    } catch let error as StoreError where [.notFound, .ambiguous].contains(error.kind) {
+      return id
+    }
   }
 
   /// The document that was issued under `key`, or nil. Throws `NodeError.keyUsed` when this draft is
@@ -74,7 +100,7 @@ extension Office {
       }
       return file.sha256
     }
-    let asked = issueKey(key, of: draft, files: files)
+    let asked = try issueKey(key, of: draft, files: files, meant: known.fields)
     var differing = Set(known.fields.keys).union(asked.fields.keys).filter {
       known.fields[$0] != asked.fields[$0]
     }

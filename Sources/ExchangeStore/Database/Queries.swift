@@ -194,14 +194,27 @@ extension Store {
     try read { try $0.incomingDocument(key: key) }
   }
 
-  /// Documents whose id begins with `text`, of either direction.
-  package func documents(idPrefix text: String) throws -> [(
+  /// The first ten documents whose id begins with `text`, of either direction: those of the
+  /// `preferred` one before the others.
+  package func documents(idPrefix text: String, preferring preferred: String? = nil) throws -> [(
     summary: DocumentSummary, direction: String
   )] {
     try read { database in
       try database.all(
-        "SELECT * FROM document WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id LIMIT 10", [text]
+        """
+        SELECT * FROM document WHERE id >= ?1 AND id < ?1 || '~'
+        ORDER BY direction = ?2 DESC, id LIMIT 10
+        """, [text, preferred]
       ).map { (try database.summary($0), $0["direction"]) }
+    }
+  }
+
+  /// The ids, in their order, that begin with `text`.
+  package func ids(idPrefix text: String) throws -> [String] {
+    try read { database in
+      try database.all(
+        "SELECT DISTINCT id FROM document WHERE id >= ?1 AND id < ?1 || '~' ORDER BY id", [text]
+      ).map { $0["id"] }
     }
   }
 

@@ -73,6 +73,24 @@ struct Office: Sendable {
     try await node.congvan(try sendArguments(changes), environment: environment)
   }
 
+  /// Puts documents into the database that begin with the first 13 characters of `id`, as if they had
+  /// come, or been issued, in the same millisecond. `last` is a hexadecimal digit of the ids' own.
+  func addDocuments(_ direction: String, like id: String, count: Int, last: String = "0")
+    async throws
+  {
+    let sender = direction == "incoming" ? "'CDCS-MAY'" : "sender"
+    try await node.sql(
+      """
+      WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count))
+      INSERT INTO document (direction, id, sender, manifestSha256, signed, codeNumber, codeSeparator,
+        codeNotation, issuedDate, typeName, subject, urgency, createdAt)
+      SELECT '\(direction)', substr(id, 1, 13) || '-7000-8\(last)00-' || printf('%012x', i), \(sender),
+        manifestSha256, signed, codeNumber, codeSeparator, codeNotation, issuedDate, typeName, subject,
+        urgency, createdAt
+      FROM document, n WHERE id = '\(id)';
+      """)
+  }
+
   func countDocuments() async throws -> Int {
     try Shape.list(try await node.require("outbox", "--json")).count
   }

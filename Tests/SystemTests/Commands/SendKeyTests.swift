@@ -63,6 +63,46 @@ import Testing
     #expect(try await office.countDocuments() == 1)
   }
 
+  /// Which documents a beginning of an id fits changes as documents come; what it meant does not.
+  @Test(arguments: ["--reply-to", "--replaces"])
+  func aBeginningOfAnIdMeansWhatItMeant(_ option: String) async throws {
+    let office = try await Office()
+    let before = Self.id(try await Self.send(office, [:]))
+    let beginning = String(before.prefix(13))
+    let changes = [option: beginning, "--key": "k", "--number": "160/QĐ-LĐLĐ"]
+    let first = try await Self.send(office, changes)
+    #expect(first.status == 0, "\(first)")
+    // Other units choose the ids of their documents, and this one issues two in one millisecond.
+    try await office.addDocuments("outgoing", like: before, count: 1)
+    try await office.addDocuments("incoming", like: before, count: 12)
+    let ambiguous = try await office.node.congvan(["show", beginning])
+    #expect(ambiguous.failure == "ID-AMBIGUOUS", "\(ambiguous)")
+    for id in [beginning, beginning.uppercased(), before] {
+      let second = try await Self.send(office, changes.merging([option: id]) { $1 })
+      #expect(second.status == 0 && Self.id(second) == Self.id(first), "\(second)")
+      #expect(second.errors.contains("issued before"))
+    }
+    let other = before.prefix(13) + "-7000-8000-000000000001"
+    let differs = try await Self.send(office, changes.merging([option: String(other)]) { $1 })
+    #expect(differs.failure == "SEND-KEY-USED", "\(differs)")
+    #expect(differs.errors.contains("differs in: \(option.dropFirst(2))\n"), "\(differs)")
+    #expect(differs.errors.contains("document \(Self.id(first)) was issued"))
+  }
+
+  /// However many documents of other units begin like the one of this unit, and one more of its own does
+  /// not stay unseen behind them.
+  @Test func theOwnDocumentIsFoundAmongMany() async throws {
+    let office = try await Office()
+    let own = Self.id(try await Self.send(office, [:]))
+    let beginning = String(own.prefix(13))
+    try await office.addDocuments("incoming", like: own, count: 12)
+    let resent = try await office.node.congvan(["resend", beginning, "--reason", "x", "--dry-run"])
+    #expect(resent.status == 0 && resent.output.contains(own), "\(resent)")
+    try await office.addDocuments("outgoing", like: own, count: 1, last: "f")
+    let two = try await office.node.congvan(["resend", beginning, "--reason", "x", "--dry-run"])
+    #expect(two.failure == "ID-AMBIGUOUS" && two.errors.contains("10 or more"), "\(two)")
+  }
+
   @Test func anotherFileUnderTheKeyIsRefused() async throws {
     let office = try await Office()
     let file = try office.write("%PDF-1.7 một", as: "a.pdf")
