@@ -53,12 +53,15 @@ enum Main {
       }
       Output.finish()
     } catch let error as any ReportableError {
+      Output.tellDone()
       exit(Console.explain(error))
     } catch let error as ExitCode {
       exit(error.rawValue)
     } catch {
       switch CongvanCommand.exitCode(for: error) {
-      case .failure: exit(Console.explain(error))
+      case .failure:
+        Output.tellDone()
+        exit(Console.explain(error))
       case .validationFailure:
         exit(Console.explain(usage: CongvanCommand.fullMessage(for: error)))
       case let status:

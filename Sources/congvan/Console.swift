@@ -10,11 +10,14 @@ enum Console {
 
   static func print(_ json: JSON) { Output.write(json.written() + "\n") }
 
-  /// A JSON array whose members are made one after the other and never all held in memory.
+  /// A JSON array whose members are made one after the other and never all held in memory. Those that
+  /// were made before a failure are written all the same.
   static func array(_ fill: (_ emit: (JSON) -> Void) throws -> Void) rethrows {
     var text = "["
     var isEmpty = true
-    try fill { item in
+    // Before the first member a failure leaves the output empty.
+    func end() { Output.write(text + (isEmpty ? "\n\n]\n" : "\n]\n")) }
+    func emit(_ item: JSON) {
       text += (isEmpty ? "\n  " : ",\n  ") + item.written(indent: 2)
       isEmpty = false
       if text.utf8.count >= 65_536 {
@@ -22,7 +25,11 @@ enum Console {
         text = ""
       }
     }
-    Output.write(text + (isEmpty ? "\n\n]\n" : "\n]\n"))
+    do { try fill(emit) } catch {
+      if !isEmpty { end() }
+      throw error
+    }
+    end()
   }
 
   /// Says what should be known about an act that was carried out.
@@ -30,16 +37,15 @@ enum Console {
     for warning in warnings { note("warning[\(warning.code)]: \(warning.text)") }
   }
 
-  /// Explains a failure with its code and the next step, and returns the exit status.
-  static func explain(_ error: any Error) -> CInt {
-    guard let error = error as? any ReportableError else {
-      note("error[UNEXPECTED]: \(error)")
-      note("  next: Please report this with the command you ran.")
-      return 70
-    }
-    note("error[\(error.code)]: \(error.reason)")
-    note("  next: \(error.hint)")
-    return 1
+  /// Explains a failure with its code and the next step, and returns the exit status. `subject` is
+  /// which of several things failed.
+  @discardableResult
+  static func explain(_ error: any Error, about subject: Line? = nil) -> CInt {
+    let about = subject.map { $0 + ": " } ?? ""
+    let report = Explanation(error)
+    note("error[\(report.code)]: \(about)\(report.reason)")
+    note("  next: \(report.hint)")
+    return report.status
   }
 
   /// Explains wrong usage in the same form, from the parser's own text: `Error: …`, what the
@@ -65,7 +71,7 @@ enum Console {
   }
 
   /// A table whose rows are made one after the other: columns are aligned within a page of rows, and
-  /// never become narrower.
+  /// never become narrower. Rows that were made before a failure are written all the same.
   static func table(
     _ header: [String], _ fill: (_ emit: ([String]) -> Void) throws -> Void
   ) rethrows {
@@ -80,9 +86,15 @@ enum Console {
       Output.write(page.map { aligned($0, widths) + "\n" }.joined())
       page = []
     }
-    try fill { row in
+    var isEmpty = true
+    func emit(_ row: [String]) {
+      isEmpty = false
       page.append(row.map { HarmlessText.line($0) })
       if page.count == 500 { flush() }
+    }
+    do { try fill(emit) } catch {
+      if !isEmpty { flush() }
+      throw error
     }
     flush()
   }
@@ -117,6 +129,27 @@ enum Console {
     case ..<1_048_576: "\((count + 512) / 1024) KB"
     default: "\((count * 10 + 524_288) / 1_048_576 / 10) MB"
     }
+  }
+}
+
+/// A failure as it is shown: one of ours, or one that nobody thought of.
+struct Explanation {
+  let code: String
+  let reason: String
+  let hint: String
+  /// Of the program.
+  let status: CInt
+
+  init(_ error: any Error) {
+    let known = error as? any ReportableError
+    code = known?.code ?? "UNEXPECTED"
+    reason = known?.reason ?? "\(error)"
+    hint = known?.hint ?? "Please report this with the command you ran."
+    status = known == nil ? 70 : 1
+  }
+
+  var json: JSON {
+    .object(["code": .string(code), "detail": .string(reason), "next": .string(hint)])
   }
 }
 

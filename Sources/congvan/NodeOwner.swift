@@ -43,13 +43,27 @@ struct NodeOwner: Sendable, Equatable {
     guard geteuid() == 0, let owner = of(folder: folder) else { return }
     guard owner.uid != 0 else {
       if let intended = intended(folder: folder), intended.uid != 0 {
+        // Not handed over here: who owns a folder can move any file of root into it that stands in
+        // another folder of theirs, and no look at the file tells. `check --repair` does it by order.
         Console.note(
           "warning[MIXED-OWNERS]: “\(folder)” belongs to \(intended.name), its database to root; "
-            + "if the daemon runs as \(intended.name): congvan check --repair")
+            + "this command runs as root, and what it makes belongs to root")
+        Console.note(
+          "  next: If the daemon runs as \(intended.name): \(handingOver(folder)); "
+            + "if it runs as root: sudo chown root \(ShellWord.quoted(absolute(folder)))")
       }
       return
     }
     try owner.become()
+  }
+
+  /// The command, for a shell, that gives files of another user in the folder to its owner.
+  static func handingOver(_ folder: String) -> String {
+    "sudo congvan check --repair --dir \(ShellWord.quoted(absolute(folder)))"
+  }
+
+  private static func absolute(_ path: String) -> String {
+    URL(fileURLWithPath: path).standardizedFileURL.path
   }
 
   private func become() throws {
@@ -73,6 +87,22 @@ struct NodeOwner: Sendable, Equatable {
       "“\(folder)”: belongs to \(owner.name), this command runs as \(UserName.of(geteuid())); "
         + "the daemon could not read what it makes",
       next: "Run the command as that user: sudo -u \(owner.name) congvan …")
+  }
+}
+
+/// Text that a person copies into a shell.
+enum ShellWord {
+  /// `text` as one word of a POSIX shell; as it is where nothing in it means anything to one.
+  static func quoted(_ text: String) -> String {
+    let plain = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "a")...UInt8(ascii: "z"):
+        true
+      default: "/._-+@:,".utf8.contains(byte)
+      }
+    }
+    return plain && !text.isEmpty ? text : "'" + text.replacing("'", with: "'\\''") + "'"
   }
 }
 

@@ -32,87 +32,43 @@ struct CheckCommand: ParsableCommand {
     // Before this process becomes the folder's owner: only root can look everywhere and give back.
     let ownership = OwnershipCheck(folder: try folder.path)
     let (foreign, given) = ownership?.run(repair: repair) ?? ([], [])
-    let owner = ownership?.owner.name ?? "?"
-    for file in given { Output.hasDone("“\(file.path)” is given to \(owner)") }
-    let assembly = try folder.assembly()
-    let store = try assembly.store()
-    var repaired: [ContentFinding] = []
-    if repair {
-      repaired = try repair(store)
-      if !repaired.isEmpty { Output.hasDone("\(repaired.count) contents are taken in") }
+    var report = CheckReport(
+      owner: ownership?.owner.name ?? "?", full: full, foreign: foreign, given: given)
+    for file in given { Output.hasDone("“\(file.path)” is given to \(report.owner)") }
+    do {
+      report.next =
+        "Give it to \(report.owner), who owns the folder: "
+        + NodeOwner.handingOver(try folder.path)
+      let store = try folder.assembly().store()
+      if repair { try repair(store, &report) }
+      report.database = try store.databaseFindings(full: full)
+      let (looked, damaged, lost) = try store.contentFindings(full: full)
+      report.found = (looked, damaged, lost)
+    } catch {
+      // What was done before is done all the same.
+      if json { report.print(failure: error) } else { report.printDone() }
+      Output.hasReported()
+      throw error
     }
-    let database = try store.databaseFindings(full: full)
-    let (looked, damaged, lost) = try store.contentFindings(full: full)
-    let findings = damaged + lost
-    let isSound = database.isEmpty && findings.isEmpty && foreign.isEmpty
-    let next =
-      "Give it to \(owner), who owns the folder: sudo congvan check --repair --dir "
-      + assembly.settings.folder
-    if json {
-      Console.print(
-        .object([
-          "sound": .bool(isSound), "full": .bool(full), "contents": .integer(Int64(looked)),
-          "database": .array(
-            database.map {
-              .object([
-                "code": .string(StoreErrorCode.corrupt.rawValue), "detail": .string($0),
-                "next": .string(StoreErrorCode.corrupt.hint),
-              ])
-            }),
-          "access": .array(
-            foreign.map {
-              .object([
-                "code": .string(StoreErrorCode.denied.rawValue), "path": .string($0.path),
-                "owner": .string(UserName.of($0.owner)), "detail": .string($0.reason),
-                "next": .string(next),
-              ])
-            }),
-          "given": .array(given.map { .string($0.path) }),
-          "findings": .array(findings.map(\.json)), "repaired": .array(repaired.map(\.json)),
-        ]))
-    } else {
-      for finding in repaired { Console.print("taken in  \(finding.sha256)  \(finding.names)") }
-      for file in given { Console.print("given to \(owner)  \(file.path)") }
-      for file in foreign {
-        Console.print("FAIL  [\(StoreErrorCode.denied.rawValue)] \(file.reason)")
-        Console.print("      next: \(next)")
-      }
-      for finding in database {
-        Console.print("FAIL  [\(StoreErrorCode.corrupt.rawValue)] \(finding)")
-        Console.print("      next: \(StoreErrorCode.corrupt.hint)")
-      }
-      for finding in findings {
-        Console.print(
-          "FAIL  [\(finding.code)] content \(finding.sha256) \(finding.condition.text)")
-        for place in finding.places {
-          Console.print("      \(place.direction) \(place.document)  “\(place.name)”")
-        }
-        Console.print("      next: \(finding.next)")
-      }
-      Console.print(
-        isSound
-          ? "ok    database, \(looked) contents\(full ? ", all read" : "")"
-          : "\(database.count) findings in the database, \(findings.count) of \(looked) contents"
-            + (foreign.isEmpty ? "" : ", \(foreign.count) files of another user"))
-      if ContentCare.isMassive(damaged.count, of: looked) {
-        Console.print("      Most likely the folder blobs/ is not complete: restore it first.")
-      }
-    }
-    if !isSound { throw ExitCode(1) }
+    if json { report.print(failure: nil) } else { report.print() }
+    if !report.isSound { throw ExitCode(1) }
   }
 
   /// Sets aside what is damaged and takes in what the files have of it.
-  private func repair(_ store: Store) throws -> [ContentFinding] {
+  private func repair(_ store: Store, _ report: inout CheckReport) throws {
     let (now, actor) = (SystemClock().now, Assembly.actor)
     // One act for the whole command, made by its first change.
     var act: Int64?
     for finding in try store.contentFindings(full: full).damaged
     where finding.condition.isDamage {
-      _ = try store.setAside(finding.sha256, at: now, by: actor, act: &act)
+      if try store.setAside(finding.sha256, at: now, by: actor, act: &act) != nil {
+        report.setAside.append(finding)
+        Output.hasDone("content \(finding.sha256) is set aside")
+      }
     }
     let lost = try store.lostContent()
     let adopted = Set(try store.adoptContent(at: now, by: actor, act: &act))
-    var repaired = lost.filter { adopted.contains($0.sha256) }
+    for finding in lost where adopted.contains(finding.sha256) { report.take(finding) }
     for path in files {
       var isFolder: ObjCBool = false
       guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -123,54 +79,15 @@ struct CheckCommand: ParsableCommand {
         let inside = FileManager.default.enumerator(atPath: path)?.allObjects ?? []
         paths = inside.compactMap { ($0 as? String).map { "\(path)/\($0)" } }.sorted()
       }
-      var found: [ContentFinding] = []
+      let before = report.repaired.count
       for path in paths {
         if let finding = try store.repairContent(from: path, at: now, by: actor, act: &act) {
-          found.append(finding)
+          report.take(finding)
         }
       }
-      if found.isEmpty { Console.note("“\(path)”: nothing of it is missing or damaged here") }
-      repaired += found
+      if report.repaired.count == before {
+        Console.note("“\(path)”: nothing of it is missing or damaged here")
+      }
     }
-    return repaired
-  }
-}
-
-extension ContentFinding {
-  var names: String {
-    places.map { "\($0.document) “\($0.name)”" }.joined(separator: ", ")
-  }
-
-  /// The next step, by what the content belongs to.
-  fileprivate var next: String {
-    if case .denied = condition {
-      return "Give it back to the user that runs congvan: sudo congvan check --repair"
-    }
-    if !condition.isDamage { return "Look at the disk of the folder blobs/: dmesg, df" }
-    guard let place = places.first else { return "Nothing needs it: congvan check --repair" }
-    let isIncoming = places.allSatisfy { $0.direction == "incoming" }
-    if isStored {
-      return isIncoming
-        ? "Set it aside with: congvan check --repair; “\(place.sender)” then sends it again."
-        : "Take in the original with: congvan check --repair FILE"
-    }
-    return isIncoming
-      ? "Nothing: “\(place.sender)” sends it again after its next tally; sooner, or when it wrote "
-        + "nothing for a month, ask it to run: congvan reconcile UNIT"
-      : "Take in the original with: congvan check --repair FILE; then: congvan resend ID"
-  }
-
-  fileprivate var json: JSON {
-    .object([
-      "code": .string(code), "detail": .string(condition.text), "next": .string(next),
-      "sha256": .string(sha256.hex), "size": .integer(size), "setAside": .bool(!isStored),
-      "documents": .array(
-        places.map { place in
-          .object([
-            "id": .string(place.document.rawValue), "direction": .string(place.direction),
-            "from": .string(place.sender.rawValue), "name": .string(place.name),
-          ])
-        }),
-    ])
   }
 }

@@ -121,17 +121,29 @@ struct QuarantineCommand: ParsableCommand {
     @Option(help: "Why; recorded in the history.") var reason: String
     @OptionGroup var folder: NodeFolder
 
+    /// A message that fails is no reason to leave out those after it.
     func each(_ words: String, _ act: (Store, Int64, String) throws -> Void) throws {
       let store = try folder.assembly().store()
       let reason = try Office.checkedReason(reason)
       // All acts before the first report: a report that cannot be written ends the program.
       var done: [Int64] = []
-      defer { for id in done { Console.print("message \(id) \(words)") } }
+      var failures: [(id: Int64, error: any Error)] = []
       for id in ids {
-        try act(store, id, reason)
-        done.append(id)
-        Output.hasDone("message \(id) \(words)")
+        do {
+          try act(store, id, reason)
+          done.append(id)
+          Output.hasDone("message \(id) \(words)")
+        } catch {
+          failures.append((id, error))
+        }
       }
+      for id in done { Console.print("message \(id) \(words)") }
+      Output.hasReported()
+      var status: CInt = 0
+      for failure in failures {
+        status = max(status, Console.explain(failure.error, about: "message \(failure.id)"))
+      }
+      if status != 0 { throw ExitCode(status) }
     }
   }
 

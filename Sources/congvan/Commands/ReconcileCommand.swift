@@ -26,16 +26,36 @@ struct ReconcileCommand: ParsableCommand {
     func reconciliations() throws -> [Reconciliation] {
       try units?.flatMap { try store.reconciliations(with: $0) } ?? store.reconciliations(with: nil)
     }
+    var queued: Set<UnitID> = []
+    var failures: [UnitID: any Error] = [:]
     if !show {
       let steward = Steward(
         context: try assembly.context(), policy: try assembly.settings.reconciliation,
         log: Logger(label: "congvan"))
       for pair in try reconciliations() {
-        try steward.tally(pair.unit, by: Assembly.actor)
-        Output.hasDone("a tally to \(pair.unit) is queued")
+        // A unit that fails is no reason to leave out those after it.
+        do {
+          guard try steward.tally(pair.unit, by: Assembly.actor) else { continue }
+          queued.insert(pair.unit)
+          Output.hasDone("a tally to \(pair.unit) is queued")
+        } catch {
+          failures[pair.unit] = error
+        }
       }
     }
     let pairs = try reconciliations()
+    report(pairs, queued, failures)
+    Output.hasReported()
+    var status: CInt = 0
+    for (unit, error) in failures.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+      status = max(status, Console.explain(error, about: "tally to “\(unit)”"))
+    }
+    if status != 0 { throw ExitCode(status) }
+  }
+
+  private func report(
+    _ pairs: [Reconciliation], _ queued: Set<UnitID>, _ failures: [UnitID: any Error]
+  ) {
     if json {
       return Console.print(
         .array(
@@ -45,6 +65,8 @@ struct ReconcileCommand: ParsableCommand {
               "receipts": .integer(Int64(pair.receipts)), "lastTally": .time(pair.lastTally),
               "answeredAt": .time(pair.answeredAt),
               "missing": pair.missing.map { .integer(Int64($0)) } ?? .null,
+              "queued": .bool(queued.contains(pair.unit)),
+              "error": failures[pair.unit].map { Explanation($0).json } ?? .null,
             ])
           }))
     }

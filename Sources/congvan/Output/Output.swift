@@ -28,6 +28,21 @@ enum Output {
   /// Remembers what cannot be undone, before the report about it is written.
   static func hasDone(_ what: Line) { done.withLock { $0.append(what.text) } }
 
+  /// Says on standard error what was done before a failure, which it comes before, and forgets it.
+  static func tellDone() {
+    for what in takeDone() { writeError("note: done before the failure: \(what)\n") }
+  }
+
+  /// Forgets what was done: the report that was just written says it.
+  static func hasReported() { _ = takeDone() }
+
+  private static func takeDone() -> [String] {
+    done.withLock { list in
+      defer { list = [] }
+      return list
+    }
+  }
+
   /// Writes to standard output, or ends the program: quietly with 141 when nobody reads any more, as
   /// programs that SIGPIPE ends, otherwise with an error and 1.
   static func write(_ text: String) {
@@ -45,7 +60,7 @@ enum Output {
   }
 
   private static func stop(_ code: CInt) -> Never {
-    let done = done.withLock { $0 }
+    let done = takeDone()
     if code == EPIPE {
       for what in done { writeError("note: \(what), but nobody read the report\n") }
       exit(128 + SIGPIPE)

@@ -139,6 +139,36 @@ struct AccessTests {
     #expect(healed.status == 0, "\(healed)")
   }
 
+  /// Root's database in a user's folder: what it is, is not known, so nothing is handed over unasked; the
+  /// command that does it is named for the shell as it must be typed.
+  @Test func aDatabaseOfRootInTheFolderOfAUserIsHandedOverByOrderOnly() async throws {
+    let first = try await Self.office()
+    let path = "\(first.folder)/nút 'một'"
+    try FileManager.default.moveItem(atPath: first.node.path, toPath: path)
+    let node = NodeFolder(unit: first.node.unit, path: path)
+    chown("\(path)/congvan.db", 0, 0)
+    let listing = try await node.congvan(["inbox"])
+    #expect(listing.status == 0, "\(listing)")
+    #expect(
+      listing.errors.hasPrefix(
+        "warning[MIXED-OWNERS]: “\(path)” belongs to nobody, its database to root;"),
+      "\(listing)")
+    var status = stat()
+    #expect(stat("\(path)/congvan.db", &status) == 0 && status.st_uid == 0)
+    let command = try #require(
+      listing.errors.firstMatch(of: /If the daemon runs as nobody: sudo congvan (.+); if it runs/))
+    let repair = try await Command.run(
+      "/bin/bash", ["-c", "exec \(Places.congvan) \(command.1)"])
+    #expect(repair.status == 0, "\(repair)")
+    #expect(repair.output.contains("given to nobody  \(path)/congvan.db\n"), "\(repair)")
+    #expect(stat("\(path)/congvan.db", &status) == 0 && status.st_uid == Self.owner)
+    let again = try await node.congvan(["inbox"])
+    #expect(again.status == 0 && again.errors.isEmpty, "\(again)")
+    let others = try await Command.require(
+      "/usr/bin/find", [path, "-not", "-uid", "\(Self.owner)"])
+    #expect(others.isEmpty, "\(others)")
+  }
+
   /// A file with a second name may be anybody's: it is named and not given away.
   @Test func aFileWithTwoNamesIsNotGivenAway() async throws {
     let office = try await Self.office()
