@@ -30,18 +30,20 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "ExchangeCore"),
     .target(name: "DocumentSigning", dependencies: ["ExchangeCore", "COpenSSL"]),
-    .target(name: "ExchangeStore", dependencies: ["ExchangeCore", database]),
+    .target(name: "NodeDatabase", dependencies: ["ExchangeCore", database]),
+    .target(name: "ExchangeStore", dependencies: ["ExchangeCore", "NodeDatabase", database]),
     .target(
       name: "ExchangeNode",
       dependencies: [
-        "ExchangeCore", "ExchangeStore", lifecycle, logging,
+        "ExchangeCore", "ExchangeStore", "NodeDatabase", lifecycle, logging,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
     .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ"]),
     .executableTarget(
       name: "congvan",
       dependencies: [
-        "ExchangeCore", "ExchangeStore", "ExchangeNode", "AMQPTransport", "DocumentSigning",
+        "ExchangeCore", "NodeDatabase", "ExchangeStore", "ExchangeNode", "AMQPTransport",
+        "DocumentSigning",
         logging, "Yams",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -58,13 +60,14 @@ let package = Package(
     .testTarget(
       name: "ExchangeStoreTests",
       dependencies: [
-        "ExchangeStore", "ExchangeCore", "DocumentSigning", "ExchangeTestKit", database,
+        "ExchangeStore", "NodeDatabase", "ExchangeCore", "DocumentSigning", "ExchangeTestKit",
+        database,
       ]),
     .testTarget(
       name: "ExchangeNodeTests",
       dependencies: [
-        "ExchangeNode", "ExchangeStore", "ExchangeCore", "DocumentSigning", "ExchangeTestKit",
-        database, logging,
+        "ExchangeNode", "ExchangeStore", "NodeDatabase", "ExchangeCore", "DocumentSigning",
+        "ExchangeTestKit", database, logging,
       ]),
     .testTarget(
       name: "SystemTests", dependencies: ["congvan", "ExchangeCore", "ExchangeTestKit"]),

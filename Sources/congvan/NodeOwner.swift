@@ -1,6 +1,7 @@
 import ExchangeCore
 import ExchangeStore
 import Foundation
+import NodeDatabase
 
 #if canImport(Glibc)
   import Glibc
@@ -21,7 +22,7 @@ struct NodeOwner: Sendable, Equatable {
   static func of(folder: String) -> NodeOwner? {
     var status = stat()
     // A link in the folder is its owner's, whatever it leads to.
-    if lstat("\(folder)/\(Store.fileName)", &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+    if lstat("\(folder)/\(DatabaseFile.name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG {
       return NodeOwner(uid: status.st_uid, gid: status.st_gid)
     }
     guard stat(folder, &status) == 0 else { return nil }

@@ -3,6 +3,7 @@ import ExchangeCore
 import ExchangeNode
 import ExchangeStore
 import Foundation
+import NodeDatabase
 import Yams
 
 /// Why the configuration cannot be used.

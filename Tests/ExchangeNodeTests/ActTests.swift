@@ -5,6 +5,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import Logging
+import NodeDatabase
 import Testing
 
 /// Every act of a person leaves exactly one row that says who did it, in the same transaction.

@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import GRDB
+import NodeDatabase
 import Testing
 
 /// Attachments on their way in: pieces, altered content, and what must not stay.
@@ -104,7 +105,7 @@ import Testing
     for name in try spoolFiles {
       try FileManager.default.removeItem(atPath: node.folder.path("spool/\(name)"))
     }
-    try node.store.sweepContent()
+    try node.store.sweepContent(at: node.clock.now)
     #expect(try node.count("transfer") == 0)
     try node.settle()
     try take(Array(beta.pieces(large).dropFirst(count)))
@@ -549,7 +550,7 @@ extension TestNode {
   /// True when the bytes stand anywhere in the node's folder, once finished transactions are in the
   /// database file.
   func holds(_ bytes: Data) throws -> Bool {
-    try DatabaseQueue(path: folder.path(Store.fileName)).inDatabase {
+    try DatabaseQueue(path: folder.path(DatabaseFile.name)).inDatabase {
       _ = try $0.checkpoint(.truncate)
     }
     let paths = FileManager.default.enumerator(at: folder.url, includingPropertiesForKeys: nil)

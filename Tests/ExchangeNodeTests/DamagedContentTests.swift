@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import GRDB
+import NodeDatabase
 import Testing
 
 /// Content that got lost or other bytes after it had been stored: found, set aside, and here again.
@@ -241,7 +242,7 @@ import Testing
     try care(alpha).step()
     #expect(try alpha.count("blob") == 0)
     try bytes.write(to: URL(filePath: path))
-    try alpha.store.sweepContent()
+    try alpha.store.sweepContent(at: alpha.clock.now)
     try care(alpha).step()
     #expect(try alpha.store.lostContent().isEmpty)
     #expect(try alpha.store.content(digest, offset: 0, count: 300_000) == bytes)
@@ -254,11 +255,11 @@ import Testing
     try beta.damage(digest, .otherBytes)
     _ = try beta.store.setAside(digest, at: beta.clock.now, by: .daemon)
     let kept = beta.folder.path("damaged/\(digest.hex)")
-    try beta.store.sweepContent()
+    try beta.store.sweepContent(at: beta.clock.now)
     #expect(FileManager.default.fileExists(atPath: kept))
     try tally(alpha, to: beta)
     try exchange([alpha, beta], through: broker)
-    try beta.store.sweepContent()
+    try beta.store.sweepContent(at: beta.clock.now)
     #expect(!FileManager.default.fileExists(atPath: kept))
   }
 

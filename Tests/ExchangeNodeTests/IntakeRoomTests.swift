@@ -4,6 +4,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeDatabase
 import Testing
 
 /// Before a connection is opened the disk is asked; and a message that comes again and again is said.

@@ -4,6 +4,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeDatabase
 import Testing
 
 /// Refusing, resending, exporting and verifying.

@@ -5,6 +5,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import Logging
+import NodeDatabase
 import Synchronization
 import Testing
 
@@ -97,7 +98,7 @@ import Testing
     #expect(try round(after: 1) == [])
 
     let key = try alpha.deliveries()[0].key
-    let database = try DatabaseQueue(path: alpha.folder.path(Store.fileName))
+    let database = try DatabaseQueue(path: alpha.folder.path(DatabaseFile.name))
     try database.write {
       try $0.execute(
         sql: "UPDATE delivery SET state = 'suspended', lastError = 'thử' WHERE key = ?",

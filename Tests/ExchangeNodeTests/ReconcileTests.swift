@@ -5,6 +5,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import Logging
+import NodeDatabase
 import Testing
 
 /// What no retry sees: confirmed messages that are gone, receipts that are gone.
@@ -101,8 +102,8 @@ import Testing
     try alpha.send("trước", to: [Province.beta])
     try exchange([alpha, beta], through: broker)
     let backup = try TemporaryFolder()
-    try DatabaseQueue(path: alpha.folder.path(Store.fileName)).inDatabase {
-      try $0.execute(sql: "VACUUM INTO '\(backup.path(Store.fileName))'")
+    try DatabaseQueue(path: alpha.folder.path(DatabaseFile.name)).inDatabase {
+      try $0.execute(sql: "VACUUM INTO '\(backup.path(DatabaseFile.name))'")
     }
     let restored = try TestNode(Province.alpha, clock: alpha.clock, folder: backup)
     let lost = try alpha.send("sau", size: 400_000, to: [Province.beta])
@@ -469,7 +470,7 @@ import Testing
     alpha.clock.advance(by: .seconds(40 * 86_400))
     for number in 0..<3 { try alpha.send("\(number)", size: 100, to: [Province.beta]) }
     try exchange([alpha, beta], through: broker)
-    try DatabaseQueue(path: beta.folder.path(Store.fileName)).write {
+    try DatabaseQueue(path: beta.folder.path(DatabaseFile.name)).write {
       try $0.execute(
         sql: "DELETE FROM blob WHERE sha256 = (SELECT sha256 FROM attachment WHERE document = 1)")
     }
@@ -509,7 +510,7 @@ import Testing
   @Test func partsOfATallySendNothingTwice() throws {
     for number in 0..<6 { try alpha.send("\(number)", size: 100, to: [Province.beta]) }
     try exchange([alpha, beta], through: broker)
-    try DatabaseQueue(path: beta.folder.path(Store.fileName)).write {
+    try DatabaseQueue(path: beta.folder.path(DatabaseFile.name)).write {
       try $0.execute(sql: "DELETE FROM blob")
     }
     let steward = Steward(context: alpha.context, policy: .init(part: 3), log: .silent)

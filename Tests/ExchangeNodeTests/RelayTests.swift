@@ -5,6 +5,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import Logging
+import NodeDatabase
 import Testing
 
 /// The relay under a publisher that does what the test says.
@@ -368,12 +369,12 @@ import Testing
 extension TestNode {
   /// Changes the database behind the node's back.
   func change(_ sql: String) throws {
-    try DatabaseQueue(path: folder.path(Store.fileName)).write { try $0.execute(sql: sql) }
+    try DatabaseQueue(path: folder.path(DatabaseFile.name)).write { try $0.execute(sql: sql) }
   }
 
   /// Runs `body` while every write of one kind to a table fails, as on a full disk.
   func withTrouble(_ operation: String, on table: String, _ body: () throws -> Void) throws {
-    let queue = try DatabaseQueue(path: folder.path(Store.fileName))
+    let queue = try DatabaseQueue(path: folder.path(DatabaseFile.name))
     try queue.write {
       try $0.execute(
         sql: """

@@ -3,6 +3,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeDatabase
 import Testing
 
 #if canImport(Glibc)

@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import GRDB
+import NodeDatabase
 import Testing
 
 /// What statuses of other units do to our deliveries, and what they cannot do.
@@ -233,8 +234,8 @@ import Testing
   /// The node's folder as it is now, for another node.
   private func copy() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
-    try DatabaseQueue(path: node.folder.path(Store.fileName)).inDatabase {
-      try $0.execute(sql: "VACUUM INTO '\(folder.path(Store.fileName))'")
+    try DatabaseQueue(path: node.folder.path(DatabaseFile.name)).inDatabase {
+      try $0.execute(sql: "VACUUM INTO '\(folder.path(DatabaseFile.name))'")
     }
     return folder
   }

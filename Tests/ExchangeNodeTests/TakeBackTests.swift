@@ -4,6 +4,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import GRDB
+import NodeDatabase
 import Testing
 
 /// Take-back (13, 15, 16) and replacement.
@@ -126,7 +127,7 @@ import Testing
     #expect(try open(beta) == [] && open(alpha) == [])
 
     // A program of another make may try again after a 16: that is open once more.
-    let database = try DatabaseQueue(path: alpha.folder.path(Store.fileName))
+    let database = try DatabaseQueue(path: alpha.folder.path(DatabaseFile.name))
     try database.write { try $0.execute(sql: "UPDATE document SET frozen = NULL, frozenAt = NULL") }
     _ = try alpha.office.recall(id.rawValue, reason: "lần nữa")
     try exchange([alpha, beta], through: broker)
@@ -300,8 +301,8 @@ import Testing
     let id = try alpha.send(to: [Province.beta])
     try exchange([alpha, beta], through: broker)
     let backup = try TemporaryFolder()
-    try DatabaseQueue(path: beta.folder.path(Store.fileName)).inDatabase {
-      try $0.execute(sql: "VACUUM INTO '\(backup.path(Store.fileName))'")
+    try DatabaseQueue(path: beta.folder.path(DatabaseFile.name)).inDatabase {
+      try $0.execute(sql: "VACUUM INTO '\(backup.path(DatabaseFile.name))'")
     }
     _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
     try exchange([alpha, beta], through: broker)

@@ -6,6 +6,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import Logging
+import NodeDatabase
 
 /// A unit's node without threads: a test moves each of its parts itself.
 final class TestNode: Sendable {
@@ -81,7 +82,7 @@ final class TestNode: Sendable {
     var configuration = Configuration()
     configuration.readonly = true
     let queue = try DatabaseQueue(
-      path: folder.path(Store.fileName), configuration: configuration)
+      path: folder.path(DatabaseFile.name), configuration: configuration)
     return try queue.read { try Row.fetchAll($0, sql: sql) }
   }
 

@@ -2,6 +2,7 @@ import DocumentSigning
 import ExchangeCore
 import ExchangeTestKit
 import Foundation
+import NodeDatabase
 import Testing
 
 @testable import ExchangeStore

@@ -3,6 +3,7 @@ import ExchangeCore
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeDatabase
 import Testing
 
 #if canImport(Glibc)
@@ -178,7 +179,7 @@ import Testing
     try test.folder.write(Data("rest".utf8), as: "tmp/rest")
     try test.folder.write(Data("rest".utf8), as: "spool/rest.part")
 
-    try test.reopened().sweepContent()
+    try test.reopened().sweepContent(at: test.clock.now)
     let blobs = try names(in: "blobs")
     #expect(blobs.count == 1)
     #expect(blobs.contains { $0.contains(TestStore.hash(kept).hex) })
@@ -194,7 +195,7 @@ import Testing
     let (started, start) = AsyncStream<Void>.makeStream()
     let sweeping = Task.detached {
       for await _ in started { break }
-      try store.sweepContent()
+      try store.sweepContent(at: test.clock.now)
     }
     try store.files.keeping {
       let stored = try store.files.ingest(content)
@@ -217,7 +218,7 @@ import Testing
       sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
     #expect(try test.store.files.assemble(name, digest: digest, size: transfer.size))
 
-    try test.reopened().sweepContent()
+    try test.reopened().sweepContent(at: test.clock.now)
     #expect(try assemble() == [true])
     #expect(try test.store.content(digest, offset: 0, count: content.count) == content)
   }

@@ -3,6 +3,7 @@ import ExchangeCore
 import ExchangeTestKit
 import Foundation
 import GRDB
+import NodeDatabase
 import Testing
 
 @testable import ExchangeStore
@@ -16,7 +17,7 @@ import Testing
       -- Written by: CONGVAN_WRITE_SCHEMA=1 swift test --filter SchemaTests
 
 
-      """ + (try TestStore().store.schemaDump())
+      """ + (try TestStore().store.file.schemaDump())
     let file = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../schemas/store.sql").standardized
     if ProcessInfo.processInfo.environment["CONGVAN_WRITE_SCHEMA"] == "1" {
@@ -30,7 +31,7 @@ import Testing
 
   @Test func commitsAreDurable() throws {
     let store = try TestStore().store
-    let (synchronous, journal, foreignKeys) = try store.pool.writeWithoutTransaction {
+    let (synchronous, journal, foreignKeys) = try store.file.pool.writeWithoutTransaction {
       (
         try Int.fetchOne($0, sql: "PRAGMA synchronous"),
         try String.fetchOne($0, sql: "PRAGMA journal_mode"),
@@ -46,7 +47,7 @@ import Testing
     let test = try TestStore()
     try test.issue()
     let again = try test.reopened()
-    #expect(try again.schemaDump() == test.store.schemaDump())
+    #expect(try again.file.schemaDump() == test.store.file.schemaDump())
     #expect(try again.deliveries(DeliveryFilter()).count == 1)
     try again.check()
   }
@@ -54,7 +55,7 @@ import Testing
   /// What an earlier version wrote is still there, and gets what the later columns need.
   @Test func anOlderDatabaseIsUpgraded() throws {
     let folder = try TemporaryFolder()
-    let path = folder.path(Store.fileName)
+    let path = folder.path(DatabaseFile.name)
     var migrator = DatabaseMigrator()
     migrator.registerMigration(Migration001.name) { try $0.execute(sql: Migration001.sql) }
     let old = try DatabasePool(path: path)
@@ -76,9 +77,9 @@ import Testing
     try old.close()
 
     let store = try Store(folder: folder.url.path, hashing: OpenSSLHashing())
-    try store.check()
-    #expect(try store.schemaDump() == TestStore().store.schemaDump())
-    let unnamed = try store.pool.read {
+    try store.file.check()
+    #expect(try store.file.schemaDump() == TestStore().store.file.schemaDump())
+    let unnamed = try store.file.pool.read {
       try Int.fetchAll($0, sql: "SELECT size FROM blob WHERE isUnnamed = 1")
     }
     #expect(unnamed == [3], "content of this unit, and content that a document names, has a name")
@@ -91,8 +92,8 @@ import Testing
     let test = try TestStore()
     try test.issue()
     let folder = try TemporaryFolder()
-    try test.store.pool.vacuum(into: folder.path(Store.fileName))
-    let other = try DatabaseQueue(path: folder.path(Store.fileName))
+    try test.store.file.pool.vacuum(into: folder.path(DatabaseFile.name))
+    let other = try DatabaseQueue(path: folder.path(DatabaseFile.name))
     let isHeld = DispatchSemaphore(value: 0)
     Thread {
       try? other.inTransaction(.immediate) { _ in
@@ -127,10 +128,10 @@ import Testing
   @Test(arguments: ["this is no database, and longer than the header that one has" as String, ""])
   func anotherFileIsNoDatabase(_ content: String) throws {
     let folder = try TemporaryFolder()
-    try folder.write(Data(content.utf8), as: Store.fileName)
+    try folder.write(Data(content.utf8), as: DatabaseFile.name)
     if content.isEmpty {
       // An empty file is an empty database to SQLite: it gets its schema.
-      try Store(folder: folder.url.path, hashing: OpenSSLHashing()).check()
+      try Store(folder: folder.url.path, hashing: OpenSSLHashing()).file.check()
     } else {
       #expect(throws: StoreError(.corrupt, "")) {
         try Store(folder: folder.url.path, hashing: OpenSSLHashing())
@@ -143,8 +144,8 @@ import Testing
     let test = try TestStore()
     for _ in 0..<50 { try test.issue() }
     let folder = try TemporaryFolder()
-    try test.store.pool.vacuum(into: folder.path(Store.fileName))
-    let handle = try FileHandle(forUpdating: folder.url.appending(path: Store.fileName))
+    try test.store.file.pool.vacuum(into: folder.path(DatabaseFile.name))
+    let handle = try FileHandle(forUpdating: folder.url.appending(path: DatabaseFile.name))
     let size = try handle.seekToEnd()
     for page in stride(from: 8192, to: size, by: 8192) {
       try handle.seek(toOffset: page)
@@ -152,14 +153,14 @@ import Testing
     }
     try handle.close()
     #expect(throws: StoreError(.corrupt, "")) {
-      try Store(folder: folder.url.path, hashing: OpenSSLHashing()).check()
+      try Store(folder: folder.url.path, hashing: OpenSSLHashing()).file.check()
     }
   }
 
   @Test func aFolderInPlaceOfTheFileIsUnusable() throws {
     let folder = try TemporaryFolder()
     try FileManager.default.createDirectory(
-      at: folder.url.appending(path: Store.fileName), withIntermediateDirectories: false)
+      at: folder.url.appending(path: DatabaseFile.name), withIntermediateDirectories: false)
     #expect(throws: StoreError(.unusable, "")) {
       try Store(folder: folder.url.path, hashing: OpenSSLHashing())
     }

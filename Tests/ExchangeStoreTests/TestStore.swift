@@ -4,6 +4,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import GRDB
+import NodeDatabase
 
 /// A store in a folder of its own, and a second connection to look behind it.
 final class TestStore: Sendable {
@@ -20,7 +21,7 @@ final class TestStore: Sendable {
     store = try Store(folder: folder.url.path, hashing: OpenSSLHashing(), create: true)
   }
 
-  var databasePath: String { folder.path(Store.fileName) }
+  var databasePath: String { folder.path(DatabaseFile.name) }
 
   /// Opens the same folder again, as another process would.
   func reopened() throws -> Store {

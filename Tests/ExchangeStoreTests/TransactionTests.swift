@@ -2,6 +2,7 @@ import ExchangeCore
 import ExchangeTestKit
 import Foundation
 import GRDB
+import NodeDatabase
 import Testing
 
 @testable import ExchangeStore

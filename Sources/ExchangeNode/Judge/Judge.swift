@@ -2,6 +2,7 @@ import ExchangeCore
 import ExchangeStore
 import Foundation
 package import Logging
+import NodeDatabase
 import Synchronization
 
 /// Decides about stored messages: what is believed, what is refused and why. Runs on one thread;
@@ -198,7 +199,7 @@ package final class Judge: Sendable {
     var batch = Batch()
     while true {
       let (rows, isAll) = try context.store.ripe(
-        limit: Self.batchCount, passedOver: turns.passedOver)
+        limit: Self.batchCount, passedOver: turns.passedOver, at: context.clock.now)
       if rows.isEmpty {
         guard !isAll else { break }
         if batch.lasts(Self.batchTime) { return max(batch.done, 1) }
@@ -242,7 +243,7 @@ package final class Judge: Sendable {
       {
         log.error(
           "pieces that came are lost here and have to come again", metadata: ["error": "\(error)"])
-        try context.store.lose(transfer)
+        try context.store.lose(transfer, at: context.clock.now)
       } catch {
         failure = error
       }

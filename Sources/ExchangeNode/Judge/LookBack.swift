@@ -2,6 +2,7 @@ import ExchangeCore
 import ExchangeStore
 import Foundation
 import Logging
+import NodeDatabase
 import Synchronization
 
 /// Statements that were not believed once. Theirs: judged anew when the directory or the anchors
@@ -27,7 +28,7 @@ extension Judge {
   /// others. To be called before anything is taken in.
   package func announce() throws {
     guard !reconsidering.withLock({ $0.isAnnounced }) else { return }
-    if let identity = context.signer.identity { try context.store.announce(signer: identity) }
+    if let identity = context.signer.identity { try context.store.announce(signer: identity, at: context.clock.now) }
     reconsidering.withLock { $0.isAnnounced = true }
   }
 
@@ -60,7 +61,7 @@ extension Judge {
       if state.keys?.isEmpty == true { state.keys = nil }
       return state.keys == nil
     }
-    if isOver { try context.store.setTrustBasis(basis) }
+    if isOver { try context.store.setTrustBasis(basis, at: context.clock.now) }
     if count > 0 {
       log.notice(
         "directory or trust changed: statuses that were not believed are judged anew",

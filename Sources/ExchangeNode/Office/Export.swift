@@ -1,6 +1,7 @@
 import ExchangeCore
 package import ExchangeStore
 import Foundation
+import NodeDatabase
 
 #if canImport(Glibc)
   import Glibc

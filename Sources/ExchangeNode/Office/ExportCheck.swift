@@ -1,6 +1,7 @@
 package import ExchangeCore
 import ExchangeStore
 package import Foundation
+import NodeDatabase
 
 #if canImport(Glibc)
   import Glibc

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import ExchangeStore
 import Foundation
+import NodeDatabase
 
 /// What a clerk enters to send a document.
 package struct OutgoingDraft: Sendable {

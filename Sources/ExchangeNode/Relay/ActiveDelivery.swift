@@ -1,5 +1,6 @@
 import ExchangeCore
 import ExchangeStore
+import NodeDatabase
 
 /// One delivery while it is being published: which messages are out, which are confirmed. A value
 /// without I/O.

@@ -2,6 +2,7 @@ package import ExchangeCore
 package import ExchangeStore
 import Foundation
 package import Logging
+import NodeDatabase
 import Synchronization
 
 /// Publishes what is due: hands the publisher the messages of statuses and deliveries, and turns

@@ -2,6 +2,7 @@ import ExchangeCore
 import ExchangeStore
 import Foundation
 package import Logging
+import NodeDatabase
 
 /// Looks after the content files: whether all are there when the daemon starts, and whether each
 /// still has its digest about once a week, in small steps. What is damaged is set aside; then its

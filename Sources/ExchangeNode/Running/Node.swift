@@ -2,6 +2,7 @@ package import ExchangeCore
 import ExchangeStore
 import Foundation
 package import Logging
+import NodeDatabase
 import ServiceLifecycle
 import Synchronization
 import UnixSignals
@@ -69,17 +70,17 @@ package final class Node: Sendable {
         ],
         gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: log))
     try await group.run()
-    try context.store.checkpoint()
+    try context.store.file.checkpoint()
     log.info("node stopped", metadata: ["unit": "\(context.unit.organId)"])
     if let failure = links.failure { throw failure }
   }
 
   private func prepare() throws {
-    try context.store.check()
-    try context.store.sweepContent()
-    try context.store.lookAgainAtWaiting()
-    try judge.announce()
     let now = context.clock.now
+    try context.store.file.check()
+    try context.store.sweepContent(at: now)
+    try context.store.lookAgainAtWaiting(at: now)
+    try judge.announce()
     _ = try context.store.reviveNotices(suspendedBefore: now, at: now)
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
     certificate.step()

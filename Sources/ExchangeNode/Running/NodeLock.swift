@@ -1,6 +1,6 @@
 import ExchangeCore
-package import ExchangeStore
 import Foundation
+package import NodeDatabase
 
 #if canImport(Glibc)
   import Glibc

@@ -2,6 +2,7 @@ package import ExchangeCore
 import ExchangeStore
 import Foundation
 package import Logging
+import NodeDatabase
 
 /// The node's regular work: ends deliveries whose time is over and says which wait too long for
 /// their receipt, sends again what the broker refused
@@ -84,7 +85,7 @@ package struct Steward: Sendable {
         log.error("no tally can be sent", metadata: ["to": "\(unit)", "error": "\(error)"])
       }
     }
-    try context.store.checkpoint()
+    try context.store.file.checkpoint()
     return hastened > 0 || revived > 0 || resent > 0 || !due.isEmpty
   }
 

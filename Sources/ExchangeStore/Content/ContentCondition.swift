@@ -1,5 +1,6 @@
 package import ExchangeCore
 import Foundation
+import NodeDatabase
 
 #if canImport(Glibc)
   import Glibc

@@ -1,5 +1,6 @@
 package import ExchangeCore
 package import Foundation
+package import NodeDatabase
 
 #if canImport(Glibc)
   import Glibc

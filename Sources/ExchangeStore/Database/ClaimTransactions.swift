@@ -1,5 +1,6 @@
 package import ExchangeCore
 import GRDB
+import NodeDatabase
 
 /// What a status that was not believed says it is about. Nothing of it was verified.
 package struct StatementClaim: Sendable, Hashable {
@@ -58,7 +59,9 @@ extension Store {
   /// What the verdicts about signatures rest on, as the judge said it last.
   package func trustBasis() throws -> String? { try read { try $0.nodeValue("trust") } }
 
-  package func setTrustBasis(_ basis: String) throws { try setNodeValue(basis, for: "trust") }
+  package func setTrustBasis(_ basis: String, at time: Timestamp) throws {
+    try setNodeValue(basis, for: "trust", at: time)
+  }
 
   /// Quarantined statuses that another directory or other anchors may make believable: of each unit
   /// the newest `perUnit`, at most `limit`.
@@ -81,18 +84,17 @@ extension Store {
   /// Gives quarantined messages back to the judge because what verdicts rest on has changed. They
   /// keep their arrival. Returns how many there still were.
   package func reconsider(_ keys: [Int64], at time: Timestamp) throws -> Int {
-    try write { database in
+    try write(at: time) { tx in
       var count = 0
       for key in keys {
-        let row = try database.one(
+        let row = try tx.one(
           """
           UPDATE received SET state = 'received', outcome = NULL, detail = NULL, updatedAt = ?
           WHERE key = ? AND state = 'quarantined' RETURNING document
           """, [time.microseconds, key])
         guard let row else { continue }
-        try database.record(
-          "received", key, document: row["document"], from: "quarantined", to: "received",
-          at: time, by: .daemon, cause: "directory or trust changed")
+        try tx.record(
+          "received", key, document: row["document"], from: "quarantined", to: "received", cause: "directory or trust changed")
         count += 1
       }
       return count
@@ -100,7 +102,7 @@ extension Store {
   }
 }
 
-extension Database {
+extension WriteTransaction {
   /// How many claims of one unit about one document are kept: the newest.
   private static let claimsKept = 16
 

@@ -1,5 +1,6 @@
 package import ExchangeCore
 import GRDB
+import NodeDatabase
 
 /// What a wall clock that was set leaves behind.
 extension Store {
@@ -16,14 +17,14 @@ extension Store {
         """, [limit.microseconds, time.microseconds]) != nil
     }
     guard isAny else { return 0 }
-    return try write { database in
+    return try write(at: time) { tx in
       try ["delivery", "notice"].reduce(0) { count, table in
-        try database.run(
+        try tx.run(
           """
           UPDATE \(table) SET nextAt = ?2, updatedAt = ?2
           WHERE state = 'retrying' AND (nextAt > ?1 OR (nextAt > ?2 AND updatedAt > ?2))
           """, [limit.microseconds, time.microseconds])
-        return count + database.changesCount
+        return count + tx.changesCount
       }
     }
   }

@@ -1,6 +1,7 @@
 package import ExchangeCore
 import Foundation
 import GRDB
+import NodeDatabase
 
 extension Store {
   /// Removes content that units sent here and no document named for `patience`: pieces come before their
@@ -22,8 +23,8 @@ extension Store {
     guard isDue else { return 0 }
     // While nobody writes pieces or puts them together: who does has the lock of `keeping`.
     return try files.removing {
-      let (blobs, transfers) = try write { database in
-        try database.collect(before: before)
+      let (blobs, transfers) = try write(at: time) { tx in
+        try tx.collect(before: before)
       }
       for digest in blobs { files.remove(digest) }
       for transfer in transfers {
@@ -41,7 +42,7 @@ private let isNamedByNone = """
       AND document.sender = transfer.sender)
   """
 
-extension Database {
+extension WriteTransaction {
   fileprivate func collect(before: Int64) throws -> (
     blobs: [SHA256Digest], transfers: [Transfer]
   ) {

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 
 /// A stored content that is not what its digest says, or is not here although a document needs it.
 package struct ContentFinding: Sendable {
@@ -115,9 +116,9 @@ extension Store {
   /// Records that contents were compared with their digests and are intact.
   package func markChecked(_ digests: [SHA256Digest], at time: Timestamp) throws {
     guard !digests.isEmpty else { return }
-    try write { database in
+    try write(at: time) { tx in
       for digest in digests {
-        try database.run(
+        try tx.run(
           "UPDATE blob SET checkedAt = ? WHERE sha256 = ?", [time.microseconds, digest.bytes])
       }
     }
@@ -169,14 +170,14 @@ extension Store {
       } else {
         try files.setAside(digest)
       }
-      let places = try write { database in
-        try database.run("DELETE FROM blob WHERE sha256 = ?", [digest.bytes])
-        act = try act ?? database.act(.repair, about: .content(digest), at: time, by: actor)
-        try database.note(
-          digest, cause: condition.code.rawValue, detail: condition.text, at: time, by: actor,
+      let places = try write(as: actor, at: time) { tx in
+        try tx.run("DELETE FROM blob WHERE sha256 = ?", [digest.bytes])
+        act = try act ?? tx.act(.repair, about: .content(digest))
+        try tx.note(
+          digest, cause: condition.code.rawValue, detail: condition.text,
           act: act)
-        try database.suspendDeliveries(naming: digest, condition, at: time, by: actor, act: act)
-        return try database.places(of: digest)
+        try tx.suspendDeliveries(naming: digest, condition, act: act)
+        return try tx.database.places(of: digest)
       }
       return ContentFinding(
         sha256: digest, size: row["size"], condition: condition, isStored: false, places: places)
@@ -198,10 +199,10 @@ extension Store {
       lost in
       try files.keeping {
         guard files.condition(lost.sha256, size: lost.size) == .intact else { return nil }
-        try write { database in
-          act = try act ?? database.act(.repair, about: .content(lost.sha256), at: time, by: actor)
-          try database.insert(
-            .file(lost.sha256, size: lost.size), from: nil, at: time, by: actor, act: act)
+        try write(as: actor, at: time) { tx in
+          act = try act ?? tx.act(.repair, about: .content(lost.sha256))
+          try tx.insert(
+            .file(lost.sha256, size: lost.size), from: nil, act: act)
         }
         return lost.sha256
       }
@@ -229,9 +230,9 @@ extension Store {
     return try files.keeping {
       let content = try files.ingest(path: path, maximum: .max) { _ in }
       guard content.sha256 == lost.sha256 else { return nil }
-      try write { database in
-        act = try act ?? database.act(.repair, about: .content(lost.sha256), at: time, by: actor)
-        try database.insert(content, from: nil, at: time, by: actor, act: act)
+      try write(as: actor, at: time) { tx in
+        act = try act ?? tx.act(.repair, about: .content(lost.sha256))
+        try tx.insert(content, from: nil, act: act)
       }
       return lost
     }
@@ -295,9 +296,25 @@ extension Database {
     try one("SELECT 1 FROM attachment WHERE sha256 = ? LIMIT 1", [digest.bytes]) != nil
   }
 
+  fileprivate func places(of digest: SHA256Digest) throws -> [ContentFinding.Place] {
+    try all(
+      """
+      SELECT document.id, direction, document.sender, a.name FROM attachment a
+      JOIN document ON document.key = a.document WHERE a.sha256 = ? ORDER BY a.document
+      """, [digest.bytes]
+    ).map { row in
+      ContentFinding.Place(
+        document: try row.recordID("id"), direction: row["direction"],
+        sender: try row.unit("sender"), name: row["name"])
+    }
+  }
+}
+
+extension WriteTransaction {
+
   /// A remark in the history of every document that needs the content: no state changes.
   func note(
-    _ digest: SHA256Digest, cause: String, detail: String?, at time: Timestamp, by actor: Actor,
+    _ digest: SHA256Digest, cause: String, detail: String?,
     act: Int64? = nil
   ) throws {
     try run(
@@ -327,22 +344,8 @@ extension Database {
       """, [key])
   }
 
-  fileprivate func places(of digest: SHA256Digest) throws -> [ContentFinding.Place] {
-    try all(
-      """
-      SELECT document.id, direction, document.sender, a.name FROM attachment a
-      JOIN document ON document.key = a.document WHERE a.sha256 = ? ORDER BY a.document
-      """, [digest.bytes]
-    ).map { row in
-      ContentFinding.Place(
-        document: try row.recordID("id"), direction: row["direction"],
-        sender: try row.unit("sender"), name: row["name"])
-    }
-  }
-
   fileprivate func suspendDeliveries(
-    naming digest: SHA256Digest, _ condition: ContentCondition, at time: Timestamp,
-    by actor: Actor, act: Int64?
+    naming digest: SHA256Digest, _ condition: ContentCondition, act: Int64?
   ) throws {
     let rows = try all(
       """
@@ -360,8 +363,7 @@ extension Database {
           updatedAt = ? WHERE key = ?
         """, [condition.code.rawValue, text, time.microseconds, row["key"] as Int64])
       try record(
-        "delivery", row["key"], document: row["document"], from: row["state"], to: "suspended",
-        at: time, by: actor, act: act, cause: condition.code.rawValue, detail: text)
+        "delivery", row["key"], document: row["document"], from: row["state"], to: "suspended", act: act, cause: condition.code.rawValue, detail: text)
     }
   }
 }

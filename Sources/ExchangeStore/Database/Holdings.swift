@@ -1,5 +1,6 @@
 package import ExchangeCore
 import GRDB
+import NodeDatabase
 
 /// What one peer may have here (schemas/README.md section 8). Sums are kept by triggers of the
 /// database, so that asking costs the same however much there is.
@@ -75,9 +76,12 @@ extension Database {
       "SELECT items, bytes FROM holding WHERE sender = ? AND kind = ?", [sender, kind.rawValue])
     return (row?["items"] ?? 0, row?["bytes"] ?? 0)
   }
+}
+
+extension WriteTransaction {
 
   /// Counts a message that is not kept.
-  func countDropped(_ sender: String, _ outcome: String, at time: Timestamp) throws {
+  func countDropped(_ sender: String, _ outcome: String) throws {
     try run(
       """
       INSERT INTO dropped (sender, outcome, items, firstAt, lastAt) VALUES (?, ?, 1, ?, ?3)

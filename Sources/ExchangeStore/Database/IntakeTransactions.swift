@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 import Synchronization
 
 /// A message that is not a piece, exactly as it came.
@@ -96,9 +97,9 @@ extension Store {
     if parts { spoolLock.lock() }
     defer { if parts { spoolLock.unlock() } }
     if parts { try spool(pieces) }
-    let unwanted = try write((.intakeBeforeCommit, .intakeAfterCommit)) { database in
-      let unwanted = try pieces.compactMap { try database.store($0, at: time) }
-      for message in messages { try database.store(message, quota: quota, at: time) }
+    let unwanted = try write(at: time, around: (.intakeBeforeCommit, .intakeAfterCommit)) { tx in
+      let unwanted = try pieces.compactMap { try tx.store($0) }
+      for message in messages { try tx.store(message, quota: quota) }
       return unwanted
     }
     if !unwanted.isEmpty { discarded.withLock { $0 += unwanted } }
@@ -149,9 +150,9 @@ extension Store {
 
   /// Forgets a transfer whose spool file is gone or cannot be read any more: its pieces have to come
   /// again, which the tally asks for. Nothing is said about who sent it.
-  package func lose(_ transfer: Transfer) throws {
+  package func lose(_ transfer: Transfer, at time: Timestamp) throws {
     try files.removing {
-      let wasHere = try write { try $0.remove(transfer) }
+      let wasHere = try write(at: time) { try $0.remove(transfer) }
       guard wasHere else { return }
       files.remove(
         files.spoolName(sender: transfer.sender, sha256: transfer.sha256, size: transfer.size))
@@ -159,7 +160,7 @@ extension Store {
   }
 
   /// Forgets transfers whose spool files are not there, as after a restore: `spool/` is in no backup.
-  func loseTransfersWithoutBytes() throws {
+  func loseTransfersWithoutBytes(at time: Timestamp) throws {
     let transfers = try read { database in
       try database.all(
         "SELECT *, pieces * ? >= size AS isComplete FROM transfer", [WireLimits.pieceBytes]
@@ -170,7 +171,7 @@ extension Store {
         sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
       return !files.hasBytes(of: name, digest: isComplete ? transfer.sha256 : nil)
     }.map(\.0)
-    for transfer in lost { try lose(transfer) }
+    for transfer in lost { try lose(transfer, at: time) }
   }
 
   /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
@@ -179,21 +180,21 @@ extension Store {
     spoolLock.lock()
     defer { spoolLock.unlock() }
     var isSpoiled = false
-    let unwanted = try write((.assembleBeforeCommit, .assembleAfterCommit)) {
-      database -> DiscardedContent? in
-      let wasHere = try database.remove(transfer)
+    let unwanted = try write(at: time, around: (.assembleBeforeCommit, .assembleAfterCommit)) {
+      tx -> DiscardedContent? in
+      let wasHere = try tx.remove(transfer)
       guard isIntact else {
         // Removed meanwhile (Điều 5, never named): then its bytes were not looked at.
-        if wasHere { try database.spoil(transfer.sender, transfer.sha256, at: time) }
+        if wasHere { try tx.spoil(transfer.sender, transfer.sha256) }
         isSpoiled = wasHere
         return nil
       }
       // Declared secret while it was put together.
-      guard try !database.isSecret(transfer.sha256, from: transfer.sender) else {
+      guard try !tx.database.isSecret(transfer.sha256, from: transfer.sender) else {
         return DiscardedContent(digest: transfer.sha256, sender: transfer.sender, spooled: nil)
       }
-      try database.insert(
-        .file(transfer.sha256, size: transfer.size), from: transfer.sender, at: time)
+      try tx.insert(
+        .file(transfer.sha256, size: transfer.size), from: transfer.sender)
       return nil
     }
     // After the commit: a transfer without its file would be taken for one that became the blob.
@@ -220,7 +221,7 @@ package struct Transfer: Sendable {
   }
 }
 
-extension Database {
+extension WriteTransaction {
   /// False when it is gone. The key alone may be another transfer's by now.
   fileprivate func remove(_ transfer: Transfer) throws -> Bool {
     try run(
@@ -230,20 +231,20 @@ extension Database {
   }
 
   /// Returns the content whose bytes have to go, because they must not stay (Điều 5).
-  fileprivate func store(_ piece: ReceivedPiece, at time: Timestamp) throws -> DiscardedContent? {
+  fileprivate func store(_ piece: ReceivedPiece) throws -> DiscardedContent? {
     switch piece {
     case .whole(let content, let sender):
-      guard try !isSecret(content.sha256, from: sender) else {
+      guard try !database.isSecret(content.sha256, from: sender) else {
         return DiscardedContent(digest: content.sha256, sender: sender, spooled: nil)
       }
-      try insert(content, from: sender, at: time)
+      try insert(content, from: sender)
     case .known(let digest, let size, let sender):
-      guard try hasBlob(digest), try !isSecret(digest, from: sender) else { return nil }
-      try insertSource(sender, digest, size: size, at: time)
-    case .spoiled(let sender, let sha256): try spoil(sender, sha256, at: time)
+      guard try database.hasBlob(digest), try !database.isSecret(digest, from: sender) else { return nil }
+      try insertSource(sender, digest, size: size)
+    case .spoiled(let sender, let sha256): try spoil(sender, sha256)
     case .part(let sender, let address, _):
-      guard try !hasContent(address.sha256, from: sender) else { return nil }
-      guard try !isSecret(address.sha256, from: sender) else {
+      guard try !database.hasContent(address.sha256, from: sender) else { return nil }
+      guard try !database.isSecret(address.sha256, from: sender) else {
         return DiscardedContent(digest: address.sha256, sender: sender, spooled: address.size)
       }
       try run(
@@ -265,25 +266,25 @@ extension Database {
     return nil
   }
 
-  fileprivate func spoil(_ sender: UnitID, _ digest: SHA256Digest, at time: Timestamp) throws {
+  fileprivate func spoil(_ sender: UnitID, _ digest: SHA256Digest) throws {
     try run(
       "INSERT INTO spoiled (sender, sha256, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
       [sender.rawValue, digest.bytes, time.microseconds])
   }
 
-  fileprivate func store(_ message: ReceivedMessage, quota: PeerQuota, at time: Timestamp) throws {
+  fileprivate func store(_ message: ReceivedMessage, quota: PeerQuota) throws {
     if let known = try count(message) {
-      return try storeAgain(message, known: known, quota: quota, at: time)
+      return try storeAgain(message, known: known, quota: quota)
     }
     if let fault = message.fault {
-      let held = try holding(of: message.sender, .quarantined)
+      let held = try database.holding(of: message.sender, .quarantined)
       guard held.items < quota.quarantineItems else {
-        return try countDropped(message.sender, fault.outcome.rawValue, at: time)
+        return try countDropped(message.sender, fault.outcome.rawValue)
       }
     } else {
-      let held = try holding(of: message.sender, .unjudged)
+      let held = try database.holding(of: message.sender, .unjudged)
       guard held.items < quota.backlogItems, held.bytes + message.size <= quota.backlogBytes else {
-        return try countDropped(message.sender, "BACKLOG", at: time)
+        return try countDropped(message.sender, "BACKLOG")
       }
     }
     let state = message.fault == nil ? "received" : "quarantined"
@@ -303,7 +304,7 @@ extension Database {
     if let body = message.body { try keep(body, ofReceived: key) }
     guard let fault = message.fault else { return }
     try record(
-      "received", key, document: nil, from: nil, to: state, at: time, by: .daemon,
+      "received", key, document: nil, from: nil, to: state,
       cause: fault.outcome.rawValue, detail: fault.detail)
   }
 
@@ -317,22 +318,22 @@ extension Database {
   }
 
   private func storeAgain(
-    _ message: ReceivedMessage, known: Row, quota: PeerQuota, at time: Timestamp
+    _ message: ReceivedMessage, known: Row, quota: PeerQuota
   ) throws {
     let key: Int64 = known["key"]
     let before = try known.incomingState("state")
     switch before {
     case .accepted where known["document"] != nil:
-      try requeueStatuses(ofReceived: key, at: time)
+      try requeueStatuses(ofReceived: key)
     case .accepted, .quarantined:
       guard message.fault == nil else { return }
-      let held = try holding(of: message.sender, .unjudged)
+      let held = try database.holding(of: message.sender, .unjudged)
       guard held.items < quota.backlogItems, held.bytes + message.size <= quota.backlogBytes else {
-        return try countDropped(message.sender, "BACKLOG", at: time)
+        return try countDropped(message.sender, "BACKLOG")
       }
       try judgeAnew(
         key, from: before, document: known["document"], body: message.body,
-        header: before == .quarantined ? (message.type, message.version) : nil, at: time)
+        header: before == .quarantined ? (message.type, message.version) : nil)
     case .received, .verified, .incomplete, .discarded: break
     }
   }

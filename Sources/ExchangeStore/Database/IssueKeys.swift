@@ -1,6 +1,7 @@
 package import ExchangeCore
 import Foundation
 import GRDB
+import NodeDatabase
 
 /// What the caller of an issue calls it, so that asking again does not issue again.
 package struct IssueKey: Sendable, Hashable {
@@ -71,10 +72,10 @@ extension Store {
   }
 }
 
-extension Database {
+extension WriteTransaction {
   /// Throws `IssueKeyTaken` when the key is used. Part of the transaction that issues: both stand, or
   /// neither.
-  func insert(_ issueKey: IssueKey, document: Int64, at time: Timestamp) throws {
+  func insert(_ issueKey: IssueKey, document: Int64) throws {
     guard try one("SELECT 1 FROM issueKey WHERE key = ?", [issueKey.text]) == nil else {
       throw IssueKeyTaken()
     }

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 
 /// A signed document ready to be sent.
 package struct IssuedDocument: Sendable {
@@ -32,26 +33,25 @@ extension Store {
   package func issue(
     _ documents: [IssuedDocument], as verb: ActVerb = .issue, at time: Timestamp, by actor: Actor
   ) throws {
-    try write((.issueBeforeCommit, .issueAfterCommit)) { database in
+    try write(as: actor, at: time, around: (.issueBeforeCommit, .issueAfterCommit)) { tx in
       for document in documents {
-        for content in document.contents { try database.insert(content, from: nil, at: time) }
-        let key = try database.insertDocument(
+        for content in document.contents { try tx.insert(content, from: nil) }
+        let key = try tx.insertDocument(
           direction: "outgoing", sender: document.manifest.from.organId.rawValue,
-          manifest: document.manifest, digest: document.digest, signed: document.signed, at: time)
-        let act = try database.act(
-          verb, about: .document(key, document.manifest.documentID), at: time, by: actor)
+          manifest: document.manifest, digest: document.digest, signed: document.signed)
+        let act = try tx.act(
+          verb, about: .document(key, document.manifest.documentID))
         if let issueKey = document.key {
-          try database.insert(issueKey, document: key, at: time)
+          try tx.insert(issueKey, document: key)
         }
         for replaced in document.manifest.replaces {
-          try database.freeze(
-            document: replaced, of: document.manifest.from.organId, because: "replaced", at: time)
-          try database.cancelUnsent(
-            replaced, of: document.manifest.from.organId, cause: "replaced", detail: nil,
-            at: time, by: actor, act: act)
+          try tx.freeze(
+            document: replaced, of: document.manifest.from.organId, because: "replaced")
+          try tx.cancelUnsent(
+            replaced, of: document.manifest.from.organId, cause: "replaced", detail: nil, act: act)
         }
         for organ in document.manifest.to {
-          try database.run(
+          try tx.run(
             """
             INSERT INTO delivery (document, recipient, sequence, urgency, state, expiresAt,
               createdAt, updatedAt)
@@ -62,20 +62,19 @@ extension Store {
               key, organ.organId.rawValue, document.manifest.urgency.rawValue,
               document.expiresAt?.microseconds, time.microseconds,
             ])
-          try database.record(
-            "delivery", database.lastInsertedRowID, document: key, from: nil, to: "queued",
-            at: time, by: actor, act: act, cause: "issued")
+          try tx.record(
+            "delivery", tx.lastInsertedRowID, document: key, from: nil, to: "queued", act: act, cause: "issued")
         }
         // Taken in again after what replaces it.
         let id = document.manifest.documentID
         let unit = document.manifest.from.organId
-        let ahead = try database.one(
+        let ahead = try tx.one(
           "DELETE FROM frozenAhead WHERE sender = ? AND id = ? RETURNING because",
           [unit.rawValue, id.rawValue])
         guard let because: String = ahead?["because"] else { continue }
-        try database.freeze(document: id, of: unit, because: because, at: time)
-        try database.cancelUnsent(
-          id, of: unit, cause: because, detail: nil, at: time, by: actor, act: act)
+        try tx.freeze(document: id, of: unit, because: because)
+        try tx.cancelUnsent(
+          id, of: unit, cause: because, detail: nil, act: act)
       }
     }
   }
@@ -85,15 +84,14 @@ extension Store {
     document: Int64, with status: SignedStatus, at time: Timestamp, by actor: Actor
   ) throws {
     let statement = status.statement
-    try write { database in
-      guard try database.incomingDocument(key: document)?.status != StatusCode.refused.rawValue
+    try write(as: actor, at: time) { tx in
+      guard try tx.database.incomingDocument(key: document)?.status != StatusCode.refused.rawValue
       else { throw StoreError(.changed, "document \(statement.documentID) was refused meanwhile") }
-      let received = try database.one("SELECT key FROM received WHERE document = ?", [document])
-      try database.act(
-        .refuse, about: .document(document, statement.documentID), reason: statement.note, at: time,
-        by: actor)
-      try database.enqueueStatus(
-        status, document: document, received: received?["key"], at: time)
+      let received = try tx.one("SELECT key FROM received WHERE document = ?", [document])
+      try tx.act(
+        .refuse, about: .document(document, statement.documentID), reason: statement.note)
+      try tx.enqueueStatus(
+        status, document: document, received: received?["key"])
     }
   }
 
@@ -103,31 +101,29 @@ extension Store {
     document key: Int64, statements: [SignedStatus], reason: String, at time: Timestamp,
     by actor: Actor
   ) throws {
-    try write { database in
+    try write(as: actor, at: time) { tx in
       guard
-        let row = try database.one(
+        let row = try tx.one(
           "SELECT id, sender, urgency, frozen FROM document WHERE key = ?", [key])
       else { throw StoreError(.notFound, "document \(key)") }
       if let frozen: String = row["frozen"] {
         throw StoreError(.changed, "document \(row["id"] as String) was \(frozen) meanwhile")
       }
-      let act = try database.act(
-        .takeBack, about: .document(key, try row.recordID("id")), reason: reason, at: time,
-        by: actor)
-      try database.freeze(
-        document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled", at: time)
-      try database.cancelUnsent(
-        try row.recordID("id"), of: try row.unit("sender"), cause: "recalled", detail: reason,
-        at: time, by: actor, act: act)
+      let act = try tx.act(
+        .takeBack, about: .document(key, try row.recordID("id")), reason: reason)
+      try tx.freeze(
+        document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled")
+      try tx.cancelUnsent(
+        try row.recordID("id"), of: try row.unit("sender"), cause: "recalled", detail: reason, act: act)
       // Named in the tallies of the time to come, however old the delivery is: the 13 may get lost.
-      try database.run(
+      try tx.run(
         """
         UPDATE delivery SET updatedAt = ? WHERE document = ?
           AND state IN ('published', 'delivered', 'refused', 'expired')
         """, [time.microseconds, key])
       for status in statements {
-        try database.enqueueStatus(
-          status, document: key, received: nil, lane: try row.urgency("urgency").lane, at: time)
+        try tx.enqueueStatus(
+          status, document: key, received: nil, lane: try row.urgency("urgency").lane)
       }
     }
   }
@@ -137,22 +133,22 @@ extension Store {
     document key: Int64, with status: SignedStatus, isAgreed: Bool, at time: Timestamp,
     by actor: Actor
   ) throws {
-    try write { database in
-      guard try database.incomingDocument(key: key)?.hasOpenTakeBack == true else {
+    try write(as: actor, at: time) { tx in
+      guard try tx.database.incomingDocument(key: key)?.hasOpenTakeBack == true else {
         throw StoreError(
           .changed, "the take-back of \(status.statement.documentID) was answered meanwhile")
       }
-      let received = try database.one("SELECT key FROM received WHERE document = ?", [key])
+      let received = try tx.one("SELECT key FROM received WHERE document = ?", [key])
       if !isAgreed {
-        try database.run(
+        try tx.run(
           "UPDATE document SET frozen = NULL, frozenAt = NULL WHERE key = ? AND frozen = 'recalled'",
           [key])
       }
-      try database.act(
+      try tx.act(
         isAgreed ? .agree : .decline, about: .document(key, status.statement.documentID),
-        reason: status.statement.note, at: time, by: actor)
-      try database.enqueueStatus(
-        status, document: key, received: received?["key"], at: time)
+        reason: status.statement.note)
+      try tx.enqueueStatus(
+        status, document: key, received: received?["key"])
     }
   }
 }

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 
 /// A stored message that waits for the judge.
 package struct UnjudgedMessage: Sendable {

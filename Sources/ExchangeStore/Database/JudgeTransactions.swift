@@ -1,6 +1,7 @@
 package import ExchangeCore
 import Foundation
 import GRDB
+import NodeDatabase
 import Synchronization
 
 extension Store {
@@ -44,18 +45,18 @@ extension Store {
   {
     guard !judgements.isEmpty else { return [:] }
     var failures: [Int64: any Error] = [:]
-    let discarded = try write((.judgeBeforeCommit, .judgeAfterCommit)) { database in
+    let discarded = try write(at: time, around: (.judgeBeforeCommit, .judgeAfterCommit)) { tx in
       failures = [:]
       var discarded: [DiscardedContent] = []
       for judgement in judgements {
         do {
           var own: [DiscardedContent] = []
-          try database.inSavepoint {
-            own = try database.apply(judgement, at: time, quota: quota)
+          try tx.database.inSavepoint {
+            own = try tx.apply(judgement, quota: quota)
             return .commit
           }
           discarded += own
-        } catch let error where database.isInsideTransaction && Self.isOfOneRow(error) {
+        } catch let error where tx.database.isInsideTransaction && Self.isOfOneRow(error) {
           failures[judgement.message] = (error as? DatabaseError).map { StoreError($0) } ?? error
         }
       }
@@ -117,8 +118,43 @@ struct DiscardedContent {
 }
 
 extension Database {
+
+  /// True when these very bytes are in the log: only what can be shown later may have an effect.
+  fileprivate func isStored(_ statement: StatusStatement, signed: Data) throws -> Bool {
+    try one(
+      "SELECT 1 FROM status WHERE fromUnit = ? AND id = ? AND signed = ?",
+      [statement.from.organId.rawValue, statement.statusID.rawValue, signed]) != nil
+  }
+
+  /// True when the unit's word about the document is of the statement's kind (it arrived, or it is
+  /// refused), whatever has come in which order.
+  fileprivate func decides(_ statement: StatusStatement, about document: Int64) throws -> Bool {
+    let which = "said.document = ? AND said.direction = 'received' AND said.fromUnit = ?"
+    let row = try one(
+      "SELECT \(StatusOrder.decidingCode(which)) AS code",
+      [document, statement.from.organId.rawValue])
+    guard let code = (row?["code"] as String?).flatMap({ StatusCode($0) }) else { return false }
+    return code.provesArrival == statement.code.provesArrival
+  }
+
+  /// False when so many documents of the sender wait for attachments that no other may. One that waits
+  /// already (`document`) goes on waiting.
+  fileprivate func mayWait(_ sender: String, _ quota: PeerQuota, in document: Int64?) throws -> Bool {
+    guard document == nil else { return true }
+    let held = try holding(of: sender, .waiting)
+    return held.items < quota.waitingItems && held.bytes < quota.waitingBytes
+  }
+
+  /// False when so many take-backs of the sender wait for their documents that no other may.
+  fileprivate func mayWaitAhead(_ sender: String, _ quota: PeerQuota) throws -> Bool {
+    let held = try one("SELECT count(*) AS n FROM frozenAhead WHERE sender = ?", [sender])
+    return (held?["n"] ?? 0) < quota.aheadItems
+  }
+}
+
+extension WriteTransaction {
   /// Returns the contents whose rows are gone and whose files must go too.
-  fileprivate func apply(_ judgement: Judgement, at time: Timestamp, quota: PeerQuota) throws
+  fileprivate func apply(_ judgement: Judgement, quota: PeerQuota) throws
     -> [DiscardedContent]
   {
     let key = judgement.message
@@ -139,7 +175,7 @@ extension Database {
       guard known == nil else { return false }
       document = try insertDocument(
         direction: "incoming", sender: row["sender"], manifest: manifest, digest: digest,
-        signed: body(ofReceived: key) ?? Data(), at: time)
+        signed: database.body(ofReceived: key) ?? Data())
       // The same content without a mark: it may come again.
       try run(
         """
@@ -151,7 +187,7 @@ extension Database {
         [row["sender"] as String, manifest.documentID.rawValue])
       if let because: String = ahead?["because"] {
         try freeze(
-          document: manifest.documentID, of: try row.unit("sender"), because: because, at: time)
+          document: manifest.documentID, of: try row.unit("sender"), because: because)
       }
       return true
     }
@@ -163,7 +199,7 @@ extension Database {
           hasBody = hasBody AND ?2 IS NULL, updatedAt = ? WHERE key = ?
         """, [to.rawValue, document, time.microseconds, key])
       try recordReceived(
-        key, document: document, from: from, to: to, at: time, cause: cause, detail: detail)
+        key, document: document, from: from, to: to, cause: cause, detail: detail)
     }
 
     switch judgement.decision {
@@ -171,7 +207,7 @@ extension Database {
       // Content may have been removed or set aside since it was looked at: then it is judged again.
       let sender = try row.unit("sender")
       guard
-        try manifest.attachments.allSatisfy({ try hasContent($0.sha256, from: sender) })
+        try manifest.attachments.allSatisfy({ try database.hasContent($0.sha256, from: sender) })
       else { return [] }
       guard try believe(manifest, digest) else { return [] }
       if state == .received {
@@ -182,16 +218,16 @@ extension Database {
       try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
       for replaced in manifest.replaces {
         try freeze(
-          document: replaced, of: try row.unit("sender"), because: "replaced", at: time)
+          document: replaced, of: try row.unit("sender"), because: "replaced")
       }
-      try enqueueStatus(receipt, document: document, received: key, at: time)
+      try enqueueStatus(receipt, document: document, received: key)
     case .wait(let manifest, let digest, let isArrived):
       guard state == .received else { return [] }
-      guard try mayWait(row["sender"], quota, in: document) else {
+      guard try database.mayWait(row["sender"], quota, in: document) else {
         try quarantine(
           key, from: state, document: document, outcome: .tooLarge,
           detail: "too many documents of this unit wait for their attachments already",
-          quota: quota, at: time)
+          quota: quota)
         return []
       }
       guard try believe(manifest, digest) else { return [] }
@@ -201,12 +237,12 @@ extension Database {
       }
     case .postpone(let until, let detail):
       guard state == .received else { return [] }
-      let held = try holding(of: row["sender"], .postponed)
+      let held = try database.holding(of: row["sender"], .postponed)
       guard held.bytes + row["size"] <= quota.postponedBytes else {
         try quarantine(
           key, from: state, document: document, outcome: OutcomeCode(.signedInFuture),
           detail: "\(detail); too much of this unit waits for the clock already",
-          quota: quota, at: time)
+          quota: quota)
         return []
       }
       try run(
@@ -217,21 +253,21 @@ extension Database {
         "UPDATE received SET duplicates = duplicates + 1 WHERE key = ? RETURNING state, document",
         [original])
       switch try first?.incomingState("state") {
-      case .accepted: try requeueStatuses(ofReceived: original, at: time)
+      case .accepted: try requeueStatuses(ofReceived: original)
       case .quarantined:
         try judgeAnew(
           original, from: .quarantined, document: first?["document"],
-          body: body(ofReceived: key), at: time)
+          body: database.body(ofReceived: key))
       case .received, .verified, .incomplete, .discarded, nil: break
       }
       try finish(
-        key, from: state, cause: "duplicate of message \(original)", evidence: nil, at: time)
+        key, from: state, cause: "duplicate of message \(original)", evidence: nil)
     case .quarantine(let outcome, let detail, let refusal, let discard):
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail,
-        quota: quota, isAnswered: refusal != nil, at: time)
+        quota: quota, isAnswered: refusal != nil)
       if let claim = judgement.claim { try note(claim, of: key, from: row["sender"]) }
-      if let refusal { try refuse(key, document: document, refusal, at: time) }
+      if let refusal { try refuse(key, document: document, refusal) }
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
       return try discard.map { digest in
@@ -243,38 +279,38 @@ extension Database {
         return try removeUnused(digest, from: sender)
       }
     case .tally(let tally, let owed, let answer):
-      try self.answer(tally, owed: owed, with: answer, at: time)
-      try finish(key, from: state, cause: "tally answered", evidence: judgement.evidence, at: time)
+      try self.answer(tally, owed: owed, with: answer)
+      try finish(key, from: state, cause: "tally answered", evidence: judgement.evidence)
     case .tallyAnswer(let answer, let sender):
-      try settle(answer, from: sender, at: time)
-      try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence, at: time)
+      try settle(answer, from: sender)
+      try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence)
     case .status(let statement, let about, let effect):
-      if about == nil, statement.code == .takeBack, try !mayWaitAhead(row["sender"], quota) {
+      if about == nil, statement.code == .takeBack, try !database.mayWaitAhead(row["sender"], quota) {
         try quarantine(
           key, from: state, document: nil, outcome: .statusUnmatched,
-          detail: "too many take-backs of documents that are not here", quota: quota, at: time)
+          detail: "too many take-backs of documents that are not here", quota: quota)
         return []
       }
-      let signed = try body(ofReceived: key) ?? Data()
+      let signed = try database.body(ofReceived: key) ?? Data()
       let inserted = try insertStatus(
         SignedStatus(statement: statement, signed: signed), direction: "received",
-        document: about, received: nil, at: time)
+        document: about, received: nil)
       try run(
         "UPDATE received SET state = 'accepted', hasBody = 0, updatedAt = ? WHERE key = ?",
         [time.microseconds, key])
       try recordReceived(
-        key, document: about, from: state, to: .accepted, at: time,
+        key, document: about, from: state, to: .accepted,
         cause: "status \(statement.code)", detail: judgement.evidence)
       if inserted != nil, effect == nil, statement.code == .takeBack {
         try freeze(
-          document: statement.documentID, of: try row.unit("sender"), because: "recalled", at: time)
+          document: statement.documentID, of: try row.unit("sender"), because: "recalled")
       }
       // A status that is known already comes again after a resend, and then counts again.
       if let effect, let about,
-        try inserted != nil || isStored(statement, signed: signed),
-        try decides(statement, about: about)
+        try inserted != nil || database.isStored(statement, signed: signed),
+        try database.decides(statement, about: about)
       {
-        try affect(delivery: effect.delivery, effect.to, at: time)
+        try affect(delivery: effect.delivery, effect.to)
       }
       if inserted != nil, let about, [.changeRefused, .refused].contains(statement.code) {
         try endRecall(document: about)
@@ -305,7 +341,7 @@ extension Database {
   /// Ends the judging of a message that leaves nothing behind: a tally, its answer, another copy. Its
   /// row goes, unless something refers to it; should it come again, it is judged again.
   private func finish(
-    _ key: Int64, from state: IncomingState, cause: String, evidence: String?, at time: Timestamp
+    _ key: Int64, from state: IncomingState, cause: String, evidence: String?
   ) throws {
     try run(
       """
@@ -318,25 +354,7 @@ extension Database {
       "UPDATE received SET state = 'accepted', hasBody = 0, updatedAt = ? WHERE key = ?",
       [time.microseconds, key])
     try recordReceived(
-      key, document: nil, from: state, to: .accepted, at: time, cause: cause, detail: evidence)
-  }
-
-  /// True when these very bytes are in the log: only what can be shown later may have an effect.
-  private func isStored(_ statement: StatusStatement, signed: Data) throws -> Bool {
-    try one(
-      "SELECT 1 FROM status WHERE fromUnit = ? AND id = ? AND signed = ?",
-      [statement.from.organId.rawValue, statement.statusID.rawValue, signed]) != nil
-  }
-
-  /// True when the unit's word about the document is of the statement's kind (it arrived, or it is
-  /// refused), whatever has come in which order.
-  private func decides(_ statement: StatusStatement, about document: Int64) throws -> Bool {
-    let which = "said.document = ? AND said.direction = 'received' AND said.fromUnit = ?"
-    let row = try one(
-      "SELECT \(StatusOrder.decidingCode(which)) AS code",
-      [document, statement.from.organId.rawValue])
-    guard let code = (row?["code"] as String?).flatMap({ StatusCode($0) }) else { return false }
-    return code.provesArrival == statement.code.provesArrival
+      key, document: nil, from: state, to: .accepted, cause: cause, detail: evidence)
   }
 
   /// Removes the rows of a content that only this sender brought, unless a document names it, and the
@@ -363,29 +381,15 @@ extension Database {
     return DiscardedContent(digest: digest, sender: sender, spooled: transfer?["size"])
   }
 
-  /// False when so many documents of the sender wait for attachments that no other may. One that waits
-  /// already (`document`) goes on waiting.
-  private func mayWait(_ sender: String, _ quota: PeerQuota, in document: Int64?) throws -> Bool {
-    guard document == nil else { return true }
-    let held = try holding(of: sender, .waiting)
-    return held.items < quota.waitingItems && held.bytes < quota.waitingBytes
-  }
-
-  /// False when so many take-backs of the sender wait for their documents that no other may.
-  private func mayWaitAhead(_ sender: String, _ quota: PeerQuota) throws -> Bool {
-    let held = try one("SELECT count(*) AS n FROM frozenAhead WHERE sender = ?", [sender])
-    return (held?["n"] ?? 0) < quota.aheadItems
-  }
-
   /// Keeps a message that is not believed; beyond the sender's quota only its digest and the reason,
   /// and beyond the number of messages only the count. `isAnswered`: a refusal will refer to it.
   private func quarantine(
     _ key: Int64, from state: IncomingState, document: Int64?, outcome: OutcomeCode,
-    detail: String, quota: PeerQuota, isAnswered: Bool = false, at time: Timestamp
+    detail: String, quota: PeerQuota, isAnswered: Bool = false
   ) throws {
     let row = try one("SELECT sender, size FROM received WHERE key = ?", [key])
     let sender: String = row?["sender"] ?? ""
-    let held = try holding(of: sender, .quarantined)
+    let held = try database.holding(of: sender, .quarantined)
     if held.items >= quota.quarantineItems, !isAnswered {
       try run(
         """
@@ -393,7 +397,7 @@ extension Database {
           AND NOT EXISTS (SELECT 1 FROM status WHERE received = ?1)
           AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?1)
         """, [key])
-      if changesCount == 1 { return try countDropped(sender, outcome.rawValue, at: time) }
+      if changesCount == 1 { return try countDropped(sender, outcome.rawValue) }
     }
     // Điều 5: what declares secrecy is not kept, only that it came and why it went.
     let isKept =
@@ -404,18 +408,18 @@ extension Database {
         hasBody = hasBody AND ?, updatedAt = ? WHERE key = ?
       """, [outcome.rawValue, detail, isKept, time.microseconds, key])
     try recordReceived(
-      key, document: document, from: state, to: .quarantined, at: time,
+      key, document: document, from: state, to: .quarantined,
       cause: outcome.rawValue, detail: detail)
   }
 
   /// Queues a refusal: a new one, or the stored one again, an hour after it went out last.
   private func refuse(
-    _ key: Int64, document: Int64?, _ refusal: Refusal, at time: Timestamp
+    _ key: Int64, document: Int64?, _ refusal: Refusal
   ) throws {
     switch refusal {
     case .new(let status):
       try enqueueStatus(
-        status, document: document, received: key, at: time)
+        status, document: document, received: key)
     case .again(let status):
       try run(
         """
@@ -424,11 +428,11 @@ extension Database {
         WHERE status = ?2 AND state NOT IN ('queued', 'retrying')
         """, [time.microseconds, status])
       // Signed with other certificates, it may never have been believed.
-      try noteRestatements("said.key = ?3", status, at: time)
+      try noteRestatements("said.key = ?3", status)
     }
   }
 
-  private func affect(delivery key: Int64, _ effect: DeliveryEffect, at time: Timestamp) throws {
+  private func affect(delivery key: Int64, _ effect: DeliveryEffect) throws {
     guard let row = try one("SELECT state, document FROM delivery WHERE key = ?", [key]) else {
       return
     }
@@ -455,7 +459,6 @@ extension Database {
       """,
       [effect.state.rawValue, error?.code, error?.reason, time.microseconds, key])
     try record(
-      "delivery", key, document: row["document"], from: state.rawValue, to: effect.state.rawValue,
-      at: time, by: .daemon, cause: cause, detail: error?.reason)
+      "delivery", key, document: row["document"], from: state.rawValue, to: effect.state.rawValue, cause: cause, detail: error?.reason)
   }
 }

@@ -1,5 +1,6 @@
 package import ExchangeCore
 import GRDB
+import NodeDatabase
 
 /// A status, tally or answer of this unit that the broker has not taken yet.
 package struct NoticeSummary: Sendable {

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 
 /// A message that was not believed, or broke a rule.
 package struct QuarantinedMessage: Sendable {
@@ -104,9 +105,9 @@ extension Store {
     quarantined key: Int64, to state: IncomingState, as verb: ActVerb, reason: String,
     at time: Timestamp, by actor: Actor
   ) throws {
-    try write { database in
+    try write(as: actor, at: time) { tx in
       guard
-        let row = try database.one(
+        let row = try tx.one(
           """
           SELECT received.document, NOT hasBody AND document.signed IS NULL AS isEmpty,
             coalesce(received.document, (SELECT claim.document FROM claim
@@ -124,7 +125,7 @@ extension Store {
           .contentMissing, "message \(key): its content was not kept, so it cannot be judged anew",
           next: "Ask its sender to send it again: congvan resend, or congvan reconcile there.")
       }
-      try database.run(
+      try tx.run(
         """
         UPDATE received SET state = ?1, outcome = NULL, detail = NULL, updatedAt = ?2,
           notBefore = CASE WHEN ?1 = 'received'
@@ -132,11 +133,10 @@ extension Store {
             ELSE notBefore END
         WHERE key = ?3
         """, [state.rawValue, time.microseconds, key])
-      let act = try database.act(
-        verb, about: .message(key, document: row["about"]), reason: reason, at: time, by: actor)
-      try database.record(
-        "received", key, document: row["document"], from: "quarantined", to: state.rawValue,
-        at: time, by: actor, act: act, cause: verb == .release ? "released" : "discarded",
+      let act = try tx.act(
+        verb, about: .message(key, document: row["about"]), reason: reason)
+      try tx.record(
+        "received", key, document: row["document"], from: "quarantined", to: state.rawValue, act: act, cause: verb == .release ? "released" : "discarded",
         detail: reason)
     }
   }

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+package import NodeDatabase
 
 /// A document as lists show it.
 package struct DocumentSummary: Sendable {
@@ -427,6 +428,22 @@ private let incomingSQL = """
       AS hasOpenTakeBack
   FROM document JOIN received ON received.document = document.key
   """
+
+extension Store {
+  /// What people did with a document, oldest first: also what they did with many at once.
+  package func acts(document: Int64) throws -> [ActSummary] {
+    try read { database in
+      try database.all(
+        """
+        SELECT act.*, actText.reason FROM act LEFT JOIN actText ON actText.act = act.key
+        WHERE act.document = ?1 OR act.key IN (
+          SELECT history.act FROM history WHERE history.document = ?1 AND history.act IS NOT NULL)
+        ORDER BY act.key
+        """, [document]
+      ).map(ActSummary.init)
+    }
+  }
+}
 
 extension Database {
   func incomingDocument(key: Int64) throws -> IncomingSummary? {

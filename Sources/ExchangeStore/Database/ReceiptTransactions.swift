@@ -1,5 +1,6 @@
 package import ExchangeCore
 import GRDB
+import NodeDatabase
 
 /// A delivery without a receipt that somebody should look at.
 package struct OutstandingDelivery: Sendable {
@@ -22,12 +23,12 @@ extension Store {
       return !(overdue.isEmpty && expiring.isEmpty)
     }
     guard isDue else { return ([], []) }
-    return try write { database in
-      let overdue = try database.unwarned(overdueSQL, watch.overdueBefore, limit: limit, at: time)
-      let expiring = try database.unwarned(
+    return try write(at: time) { tx in
+      let overdue = try tx.database.unwarned(overdueSQL, watch.overdueBefore, limit: limit, at: time)
+      let expiring = try tx.database.unwarned(
         expiringSQL, watch.expiringBefore, limit: limit, at: time)
       for row in overdue + expiring {
-        try database.run(
+        try tx.run(
           "UPDATE delivery SET warnedAt = ? WHERE key = ?",
           [time.microseconds, row["key"] as Int64])
       }

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 
 /// A tally or an answer of ours with its signature.
 package struct SignedTally: Sendable {
@@ -148,18 +149,18 @@ extension Store {
   /// Logs a tally and queues it. It travels in the ordinary lane, behind the documents it counts.
   /// `actor` is who asked for it; only a person's asking is an act.
   package func send(_ tally: SignedTally, at time: Timestamp, by actor: Actor = .daemon) throws {
-    try write { database in
-      try database.act(.reconcile, about: .unit(tally.tally.to), at: time, by: actor)
-      try database.run(
+    try write(as: actor, at: time) { tx in
+      try tx.act(.reconcile, about: .unit(tally.tally.to))
+      try tx.run(
         "INSERT INTO tally (direction, id, unit, entries, at) VALUES ('sent', ?, ?, ?, ?)",
         [
           tally.tally.id.rawValue, tally.tally.to.rawValue, tally.tally.entries.count,
           time.microseconds,
         ])
-      try database.run("DELETE FROM tallyDue WHERE unit = ?", [tally.tally.to.rawValue])
-      try database.enqueueNotice(
-        tally: database.lastInsertedRowID, .tally, id: tally.tally.id, about: nil,
-        to: tally.tally.to, signed: tally.signed, at: time)
+      try tx.run("DELETE FROM tallyDue WHERE unit = ?", [tally.tally.to.rawValue])
+      try tx.enqueueNotice(
+        tally: tx.lastInsertedRowID, .tally, id: tally.tally.id, about: nil,
+        to: tally.tally.to, signed: tally.signed)
     }
   }
 
@@ -225,8 +226,8 @@ extension Store {
         """, [before.microseconds, time.microseconds]) != nil
     }
     guard isDue else { return 0 }
-    return try write { database in
-      try database.all(
+    return try write(at: time) { tx in
+      try tx.all(
         """
         UPDATE notice SET state = 'queued', failures = 0, failingFor = 0, failedAt = NULL,
           updatedAt = ?1 WHERE state = 'suspended' AND (updatedAt <= ?2 OR updatedAt > ?1)
@@ -246,23 +247,22 @@ extension Store {
         """, [time.microseconds]) != nil
     }
     guard isDue else { return 0 }
-    return try write { database in
-      let rows = try database.all(
+    return try write(at: time) { tx in
+      let rows = try tx.all(
         """
         SELECT key, document, state, expiresAt FROM delivery
         WHERE expiresAt <= ? AND state IN ('queued', 'retrying', 'published') LIMIT 1000
         """, [time.microseconds])
       for row in rows {
         let key: Int64 = row["key"]
-        try database.run(
+        try tx.run(
           """
           UPDATE delivery SET state = 'expired', nextAt = NULL, lastError = 'EXPIRED',
             lastErrorText = ?, updatedAt = ? WHERE key = ?
           """,
           ["no receipt until \(row.time("expiresAt").shown)", time.microseconds, key])
-        try database.record(
-          "delivery", key, document: row["document"], from: row["state"], to: "expired", at: time,
-          by: .daemon, cause: "EXPIRED")
+        try tx.record(
+          "delivery", key, document: row["document"], from: row["state"], to: "expired", cause: "EXPIRED")
       }
       return rows.count
     }
@@ -386,10 +386,13 @@ extension Database {
       guard !found.hasMore else { return }
     }
   }
+}
+
+extension WriteTransaction {
 
   func enqueueNotice(
     tally: Int64, _ kind: MessageKind, id: RecordID, about: RecordID?, to unit: UnitID,
-    signed: Data, at time: Timestamp
+    signed: Data
   ) throws {
     try run(
       """
@@ -404,7 +407,7 @@ extension Database {
 
   /// Logs a tally that came in with its answer; a tally that is known gets the stored answer again.
   func answer(
-    _ tally: Tally, owed: [Int64], with answer: SignedAnswer, at time: Timestamp
+    _ tally: Tally, owed: [Int64], with answer: SignedAnswer
   ) throws {
     for key in owed {
       try run(
@@ -412,7 +415,7 @@ extension Database {
         UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
         WHERE state <> 'queued' AND status = ?
         """, [time.microseconds, key])
-      try noteRestatements("said.key = ?3", key, at: time)
+      try noteRestatements("said.key = ?3", key)
     }
     try run(
       """
@@ -426,7 +429,7 @@ extension Database {
     if changesCount == 1 {
       try enqueueNotice(
         tally: lastInsertedRowID, .tallyAnswer, id: answer.answer.id, about: tally.id,
-        to: answer.answer.to, signed: answer.signed, at: time)
+        to: answer.answer.to, signed: answer.signed)
       try forgetTallies(beyond: Self.keptTallies, of: tally.from.organId)
     } else {
       try run(
@@ -457,7 +460,7 @@ extension Database {
   /// Takes in an answer to a tally of ours: what the other unit lacks goes out again by itself. Not
   /// what was taken back or replaced before it arrived: its delivery is over. And not what was taken
   /// back after that; a replaced document belongs to the other unit's records.
-  func settle(_ answer: TallyAnswer, from sender: UnitID, at time: Timestamp) throws {
+  func settle(_ answer: TallyAnswer, from sender: UnitID) throws {
     let tally = try one(
       "SELECT key, at FROM tally WHERE direction = 'sent' AND unit = ? AND id = ? AND answeredAt IS NULL",
       [sender.rawValue, answer.tallyID.rawValue])
@@ -488,12 +491,11 @@ extension Database {
           warnedAt = CASE WHEN state = 'published' THEN warnedAt END WHERE key = ?
         """, [time.microseconds, key])
       try record(
-        "delivery", key, document: row["document"], from: row["state"], to: "queued", at: time,
-        by: .daemon, cause: "reconciled", detail: "“\(sender)” does not have it")
+        "delivery", key, document: row["document"], from: row["state"], to: "queued", cause: "reconciled", detail: "“\(sender)” does not have it")
       if let frozen: String = row["frozen"],
         frozen == "recalled" || row["finishedAt"] as Int64? == nil
       {
-        try cancel(delivery: key, cause: frozen, detail: nil, at: time, by: .daemon)
+        try cancel(delivery: key, cause: frozen, detail: nil)
         try endRecall(document: row["document"])
       } else {
         sentAgain += 1
@@ -512,7 +514,7 @@ extension Database {
         SELECT key FROM status WHERE fromUnit = ? AND id = ? AND direction = 'sent' AND code = '13'
           AND toUnit = ?
         """, [answer.to.rawValue, id.rawValue, sender.rawValue])
-      if let key: Int64 = asked?["key"] { try noteRestatements("said.key = ?3", key, at: time) }
+      if let key: Int64 = asked?["key"] { try noteRestatements("said.key = ?3", key) }
     }
     if answer.hasMore {
       try run(

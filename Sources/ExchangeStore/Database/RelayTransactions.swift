@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 
 /// A delivery that is due, with what is needed to publish it.
 package struct DeliveryWork: Sendable {
@@ -160,9 +161,9 @@ extension Store {
     at time: Timestamp
   ) throws {
     guard !(deliveries.isEmpty && notices.isEmpty) else { return }
-    try write((.settleBeforeCommit, .settleAfterCommit)) { database in
-      for (key, result) in deliveries { try database.settleDelivery(key, result, at: time) }
-      for (key, result) in notices { try database.settleNotice(key, result, at: time) }
+    try write(at: time, around: (.settleBeforeCommit, .settleAfterCommit)) { tx in
+      for (key, result) in deliveries { try tx.settleDelivery(key, result) }
+      for (key, result) in notices { try tx.settleNotice(key, result) }
     }
   }
 
@@ -287,8 +288,11 @@ extension Database {
         signed: row["signed"])
     }
   }
+}
 
-  fileprivate func settleDelivery(_ key: Int64, _ result: RelayResult, at time: Timestamp) throws {
+extension WriteTransaction {
+
+  fileprivate func settleDelivery(_ key: Int64, _ result: RelayResult) throws {
     guard
       let row = try one("SELECT state, document FROM delivery WHERE key = ?", [key])
     else { return }
@@ -338,11 +342,10 @@ extension Database {
         """, [code, reason, time.microseconds, key])
     }
     try record(
-      "delivery", key, document: row["document"], from: state.rawValue, to: next.rawValue,
-      at: time, by: .daemon, cause: cause, detail: detail)
+      "delivery", key, document: row["document"], from: state.rawValue, to: next.rawValue, cause: cause, detail: detail)
   }
 
-  fileprivate func settleNotice(_ key: Int64, _ result: RelayResult, at time: Timestamp) throws {
+  fileprivate func settleNotice(_ key: Int64, _ result: RelayResult) throws {
     switch result {
     case .interrupted: return
     case .published:

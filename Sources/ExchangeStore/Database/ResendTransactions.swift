@@ -1,6 +1,7 @@
 package import ExchangeCore
 import Foundation
 import GRDB
+import NodeDatabase
 
 extension Store {
   /// What happened to one delivery in a resend.
@@ -36,15 +37,15 @@ extension Store {
       for start in stride(from: 0, to: keys.count, by: Self.resendStep) {
         let step = Array(keys[start..<min(start + Self.resendStep, keys.count)])
         try report(
-          try write { database in
-            let subject = try database.subject(ofDeliveries: step)
+          try write(as: actor, at: time) { tx in
+            let subject = try tx.database.subject(ofDeliveries: step)
             // One act for the command, and none when nothing was done.
             var act: Int64?
             return try step.map {
-              try database.resend($0, reason: reason, dryRun: dryRun, at: time, by: actor) {
+              try tx.resend($0, reason: reason, dryRun: dryRun) {
                 if act == nil {
-                  act = try database.act(
-                    .resend, about: subject, reason: reason, at: time, by: actor)
+                  act = try tx.act(
+                    .resend, about: subject, reason: reason)
                 }
                 return act
               }
@@ -55,13 +56,13 @@ extension Store {
     }
     // The lock first: otherwise the daemon could take the job up before this process does.
     _ = try files.exclusively("resend.lock") {
-      let job = try write { database in
+      let job = try write(as: actor, at: time) { tx in
         for key in keys {
-          guard try database.one("SELECT 1 FROM delivery WHERE key = ?", [key]) != nil else {
+          guard try tx.one("SELECT 1 FROM delivery WHERE key = ?", [key]) != nil else {
             throw StoreError(.notFound, "delivery \(key)")
           }
         }
-        return try database.insertJob(keys, reason: reason, at: time, by: actor)
+        return try tx.insertJob(keys, reason: reason)
       }
       while let step = try self.step(job: job, at: time) { try report(step) }
     }
@@ -93,29 +94,29 @@ extension Store {
 
   /// The next deliveries of a job, in one transaction; nil when there are none left.
   private func step(job: Int64, at time: Timestamp) throws -> [ResendResult]? {
-    try write { database in
-      let items = try database.all(
+    let actor = try read { database in
+      try database.one("SELECT actor FROM resendJob WHERE key = ?", [job])?["actor"] as String?
+    }
+    return try write(as: Actor(actor ?? Actor.daemon.name), at: time) { tx -> [ResendResult]? in
+      let items = try tx.all(
         """
-        SELECT delivery, reason, actor, act FROM resendItem
+        SELECT delivery, reason, act FROM resendItem
         JOIN resendJob ON resendJob.key = resendItem.job WHERE job = ? ORDER BY delivery LIMIT ?
         """, [job, Self.resendStep])
       guard let last = items.last else {
-        try database.run(
+        try tx.run(
           "UPDATE resendJob SET finishedAt = ? WHERE key = ? AND finishedAt IS NULL",
           [time.microseconds, job])
         return nil
       }
       let results = try items.map { item in
-        try database.resend(
-          item["delivery"], reason: item["reason"], dryRun: false, at: time,
-          by: Actor(item["actor"])
-        ) { item["act"] }
+        try tx.resend(item["delivery"], reason: item["reason"], dryRun: false) { item["act"] }
       }
-      try database.run(
+      try tx.run(
         "DELETE FROM resendItem WHERE job = ? AND delivery <= ?",
         [job, last["delivery"] as Int64])
       let queued = results.count { $0.refusal == nil }
-      try database.run(
+      try tx.run(
         "UPDATE resendJob SET queued = queued + ?, leftAlone = leftAlone + ? WHERE key = ?",
         [queued, results.count - queued, job])
       return results
@@ -124,21 +125,6 @@ extension Store {
 }
 
 extension Database {
-  fileprivate func insertJob(_ keys: [Int64], reason: String, at time: Timestamp, by actor: Actor)
-    throws -> Int64
-  {
-    let act = try act(
-      .resend, about: try subject(ofDeliveries: keys), reason: reason, at: time, by: actor)
-    try run(
-      "INSERT INTO resendJob (actor, reason, total, createdAt, act) VALUES (?, ?, ?, ?, ?)",
-      [actor.name, reason, Set(keys).count, time.microseconds, act])
-    let job = lastInsertedRowID
-    for key in keys {
-      try run(
-        "INSERT INTO resendItem (job, delivery) VALUES (?, ?) ON CONFLICT DO NOTHING", [job, key])
-    }
-    return job
-  }
 
   /// The document when all the deliveries are of one.
   fileprivate func subject(ofDeliveries keys: [Int64]) throws -> ActSubject {
@@ -157,10 +143,28 @@ extension Database {
     }
     return only.map { .document($0.key, $0.id) } ?? .deliveries
   }
+}
+
+extension WriteTransaction {
+  fileprivate func insertJob(_ keys: [Int64], reason: String)
+    throws -> Int64
+  {
+    let act = try act(
+      .resend, about: try database.subject(ofDeliveries: keys), reason: reason)
+    try run(
+      "INSERT INTO resendJob (actor, reason, total, createdAt, act) VALUES (?, ?, ?, ?, ?)",
+      [actor.name, reason, Set(keys).count, time.microseconds, act])
+    let job = lastInsertedRowID
+    for key in keys {
+      try run(
+        "INSERT INTO resendItem (job, delivery) VALUES (?, ?) ON CONFLICT DO NOTHING", [job, key])
+    }
+    return job
+  }
 
   /// `act` is asked for when the delivery is queued.
   fileprivate func resend(
-    _ key: Int64, reason: String, dryRun: Bool, at time: Timestamp, by actor: Actor,
+    _ key: Int64, reason: String, dryRun: Bool,
     act: () throws -> Int64?
   ) throws -> Store.ResendResult {
     guard
@@ -202,8 +206,7 @@ extension Database {
         WHERE key = ?
         """, [time.microseconds, key])
       try record(
-        "delivery", key, document: row["document"], from: state.rawValue, to: "queued", at: time,
-        by: actor, act: try act(), cause: "resent", detail: reason)
+        "delivery", key, document: row["document"], from: state.rawValue, to: "queued", act: try act(), cause: "resent", detail: reason)
     }
     return Store.ResendResult(
       delivery: key, document: try row.recordID("id"), to: try row.unit("recipient"),

@@ -1,6 +1,7 @@
 package import ExchangeCore
 package import Foundation
 import GRDB
+import NodeDatabase
 
 /// A statement of ours that somebody asked for again and that has to be signed anew, because it was
 /// signed with other certificates than those in use now, or ahead of the clock: perhaps it was never
@@ -19,9 +20,9 @@ package struct DueRestatement: Sendable {
 
 extension Store {
   /// Says with which certificates this node signs from now on.
-  package func announce(signer: String) throws {
+  package func announce(signer: String, at time: Timestamp) throws {
     let known = try read { try $0.nodeValue("signer") }
-    if known != signer { try setNodeValue(signer, for: "signer") }
+    if known != signer { try setNodeValue(signer, for: "signer", at: time) }
   }
 
   /// What is due, by document and in the order in which it was said.
@@ -50,13 +51,12 @@ extension Store {
   )
     throws
   {
-    try write { database in
+    try write(at: time) { tx in
       for (old, new) in statements {
-        try database.run("DELETE FROM restatement WHERE status = ?", [old.key])
-        guard let new, try database.isCurrent(status: old.key) else { continue }
-        try database.enqueueStatus(
-          new, document: old.document, received: old.received, lane: old.lane, replaces: old.key,
-          at: time)
+        try tx.run("DELETE FROM restatement WHERE status = ?", [old.key])
+        guard let new, try tx.database.isCurrent(status: old.key) else { continue }
+        try tx.enqueueStatus(
+          new, document: old.document, received: old.received, lane: old.lane, replaces: old.key)
       }
     }
   }
@@ -71,13 +71,16 @@ extension Database {
     try one(
       "SELECT 1 FROM status WHERE key = ? AND \(StatusOrder.isCurrent("status"))", [key]) != nil
   }
+}
+
+extension WriteTransaction {
 
   /// Notes which statements of ours the judge has to sign anew, because somebody asks for them: those
   /// signed with other certificates than now, or dated ahead of the clock. `which` narrows the rows of
   /// `said`; its only argument is `?3`. No more than one for each change of certificates.
   ///
   /// Not: an automatic refusal of what was accepted since, and an answer to an earlier take-back.
-  func noteRestatements(_ which: String, _ argument: Int64, at time: Timestamp) throws {
+  func noteRestatements(_ which: String, _ argument: Int64) throws {
     try run(
       """
       INSERT INTO restatement (status, askedAt)

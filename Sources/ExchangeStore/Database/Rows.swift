@@ -1,151 +1,9 @@
 import ExchangeCore
 import Foundation
 import GRDB
-
-/// Typed reading of columns. A value that does not parse means a damaged file, never a trap.
-extension Row {
-  func unit(_ column: String) throws -> UnitID {
-    try parsed(column) { (text: String) in UnitID(text) }
-  }
-
-  func recordID(_ column: String) throws -> RecordID {
-    try parsed(column) { (text: String) in RecordID(text) }
-  }
-
-  func optionalRecordID(_ column: String) throws -> RecordID? {
-    try (self[column] as String?).map { _ in try recordID(column) }
-  }
-
-  func digest(_ column: String) throws -> SHA256Digest {
-    try parsed(column) { (bytes: Data) in SHA256Digest(bytes: bytes) }
-  }
-
-  func outgoingState(_ column: String) throws -> OutgoingState {
-    try parsed(column) { (text: String) in OutgoingState(rawValue: text) }
-  }
-
-  func incomingState(_ column: String) throws -> IncomingState {
-    try parsed(column) { (text: String) in IncomingState(rawValue: text) }
-  }
-
-  func lane(_ column: String) throws -> Lane {
-    try parsed(column) { (text: String) in Lane(rawValue: text) }
-  }
-
-  var trouble: Trouble {
-    Trouble(
-      failures: self["failures"], failingFor: .microseconds(self["failingFor"] as Int64),
-      failedAt: optionalTime("failedAt"))
-  }
-
-  func urgency(_ column: String) throws -> Urgency {
-    try parsed(column) { (number: Int) in Urgency(rawValue: number) }
-  }
-
-  func time(_ column: String) -> Timestamp { Timestamp(microseconds: self[column]) }
-
-  func optionalTime(_ column: String) -> Timestamp? {
-    (self[column] as Int64?).map(Timestamp.init(microseconds:))
-  }
-
-  private func parsed<Stored: DatabaseValueConvertible, Value>(
-    _ column: String, _ parse: (Stored) -> Value?
-  ) throws -> Value {
-    guard let stored = self[column] as Stored?, let value = parse(stored) else {
-      throw StoreError(.corrupt, "database: column \(column) has an impossible value")
-    }
-    return value
-  }
-}
+import NodeDatabase
 
 extension Database {
-  /// Runs a cached statement; the cache keeps hot transactions from compiling SQL again.
-  func run(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws {
-    try cachedStatement(sql: sql).execute(arguments: arguments)
-  }
-
-  func one(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> Row? {
-    try Row.fetchOne(try cachedStatement(sql: sql), arguments: arguments)
-  }
-
-  func all(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> [Row] {
-    try Row.fetchAll(try cachedStatement(sql: sql), arguments: arguments)
-  }
-
-  func record(
-    _ subject: String, _ key: Int64, document: Int64?, from: String?, to: String, at: Timestamp,
-    by actor: Actor, act: Int64? = nil, cause: String, detail: String? = nil
-  ) throws {
-    // Kept for ever, and a peer may have a say in it.
-    let detail = detail.map { $0.utf8.count > 500 ? TextRules.fitting($0, maximum: 500) : $0 }
-    try run(
-      """
-      INSERT INTO history (at, subject, subjectKey, document, fromState, toState, actor, cause,
-        detail, act) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      """,
-      [at.microseconds, subject, key, document, from, to, actor.name, cause, detail, act])
-  }
-
-  /// As `record`, for a received message. Its arrival is written with the first change of its state:
-  /// what is dropped leaves no history.
-  func recordReceived(
-    _ key: Int64, document: Int64?, from: IncomingState, to: IncomingState, at time: Timestamp,
-    cause: String, detail: String? = nil
-  ) throws {
-    try run(
-      """
-      INSERT INTO history (at, subject, subjectKey, toState, actor, cause)
-      SELECT receivedAt, 'received', key, 'received', ?, 'arrived' FROM received WHERE key = ?2
-        AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?2)
-      """, [Actor.daemon.name, key])
-    guard try mayRecord(key, to: to) else { return }
-    try record(
-      "received", key, document: document, from: from.rawValue, to: to.rawValue, at: time,
-      by: .daemon, cause: cause, detail: detail)
-  }
-
-  /// `sender` is the unit whose pieces brought it, nil for content of this unit.
-  func insert(
-    _ content: StoredContent, from sender: UnitID?, at time: Timestamp, by actor: Actor = .daemon,
-    act: Int64? = nil
-  ) throws {
-    let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
-    try run(
-      """
-      INSERT INTO blob (sha256, size, content, sender, createdAt, checkedAt, isUnnamed)
-      VALUES (?1, ?, ?, ?4, ?5, ?5,
-        ?4 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1))
-      ON CONFLICT DO NOTHING
-      """,
-      [
-        content.sha256.bytes, content.size, bytes, sender?.rawValue, time.microseconds,
-      ])
-    if changesCount == 1 {
-      try run("DELETE FROM spoiled WHERE sha256 = ?", [content.sha256.bytes])
-      try note(
-        content.sha256, cause: "content whole again", detail: nil, at: time, by: actor, act: act)
-    }
-    if let sender { try insertSource(sender, content.sha256, size: content.size, at: time) }
-  }
-
-  /// Records that `sender` has shown that it has a content which is here.
-  func insertSource(_ sender: UnitID, _ digest: SHA256Digest, size: Int64, at time: Timestamp)
-    throws
-  {
-    try run(
-      """
-      INSERT INTO contentSource (sender, sha256, size, isNamed, createdAt)
-      VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM attachment a
-        JOIN document ON document.key = a.document WHERE a.sha256 = ?2 AND document.sender = ?1), ?4)
-      ON CONFLICT DO NOTHING
-      """, [sender.rawValue, digest.bytes, size, time.microseconds])
-    // Nobody's pieces are removed as too old while another's are young.
-    try run(
-      "UPDATE blob SET createdAt = max(createdAt, ?) WHERE sha256 = ? AND isUnnamed = 1",
-      [time.microseconds, digest.bytes])
-    try run(
-      "DELETE FROM spoiled WHERE sender = ? AND sha256 = ?", [sender.rawValue, digest.bytes])
-  }
 
   /// True when the content is here and `sender` brought it, now or earlier.
   func hasContent(_ digest: SHA256Digest, from sender: UnitID) throws -> Bool {
@@ -177,11 +35,102 @@ extension Database {
     try one("SELECT 1 FROM blob WHERE sha256 = ?", [digest.bytes]) != nil
   }
 
+  /// The message as it came; nil when it is kept no longer.
+  func body(ofReceived key: Int64) throws -> Data? {
+    try one("SELECT body FROM receivedBody WHERE received = ?", [key])?["body"]
+  }
+
+  /// Of a message that comes again and again the history tells the beginning: a peer must not be able
+  /// to write without end what is never deleted. That a document was accepted stands there always.
+  fileprivate func mayRecord(_ key: Int64, to state: IncomingState) throws -> Bool {
+    try one(
+      """
+      SELECT 1 WHERE (SELECT count(*) FROM (
+          SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?1 LIMIT 50)) < 50
+        OR (?2 AND EXISTS (SELECT 1 FROM received WHERE key = ?1 AND document IS NOT NULL))
+      """, [key, state == .accepted]) != nil
+  }
+}
+
+extension WriteTransaction {
+  func record(
+    _ subject: String, _ key: Int64, document: Int64?, from: String?, to: String, act: Int64? = nil,
+    cause: String, detail: String? = nil
+  ) throws {
+    // Kept for ever, and a peer may have a say in it.
+    let detail = detail.map { $0.utf8.count > 500 ? TextRules.fitting($0, maximum: 500) : $0 }
+    try run(
+      """
+      INSERT INTO history (at, subject, subjectKey, document, fromState, toState, actor, cause,
+        detail, act) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      [time.microseconds, subject, key, document, from, to, actor.name, cause, detail, act])
+  }
+
+  /// As `record`, for a received message. Its arrival is written with the first change of its state:
+  /// what is dropped leaves no history.
+  func recordReceived(
+    _ key: Int64, document: Int64?, from: IncomingState, to: IncomingState,
+    cause: String, detail: String? = nil
+  ) throws {
+    try run(
+      """
+      INSERT INTO history (at, subject, subjectKey, toState, actor, cause)
+      SELECT receivedAt, 'received', key, 'received', ?, 'arrived' FROM received WHERE key = ?2
+        AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?2)
+      """, [Actor.daemon.name, key])
+    guard try database.mayRecord(key, to: to) else { return }
+    try record(
+      "received", key, document: document, from: from.rawValue, to: to.rawValue, cause: cause, detail: detail)
+  }
+
+  /// `sender` is the unit whose pieces brought it, nil for content of this unit.
+  func insert(
+    _ content: StoredContent, from sender: UnitID?,
+    act: Int64? = nil
+  ) throws {
+    let bytes: Data? = if case .inline(let data, _) = content { data } else { nil }
+    try run(
+      """
+      INSERT INTO blob (sha256, size, content, sender, createdAt, checkedAt, isUnnamed)
+      VALUES (?1, ?, ?, ?4, ?5, ?5,
+        ?4 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1))
+      ON CONFLICT DO NOTHING
+      """,
+      [
+        content.sha256.bytes, content.size, bytes, sender?.rawValue, time.microseconds,
+      ])
+    if changesCount == 1 {
+      try run("DELETE FROM spoiled WHERE sha256 = ?", [content.sha256.bytes])
+      try note(
+        content.sha256, cause: "content whole again", detail: nil, act: act)
+    }
+    if let sender { try insertSource(sender, content.sha256, size: content.size) }
+  }
+
+  /// Records that `sender` has shown that it has a content which is here.
+  func insertSource(_ sender: UnitID, _ digest: SHA256Digest, size: Int64)
+    throws
+  {
+    try run(
+      """
+      INSERT INTO contentSource (sender, sha256, size, isNamed, createdAt)
+      VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM attachment a
+        JOIN document ON document.key = a.document WHERE a.sha256 = ?2 AND document.sender = ?1), ?4)
+      ON CONFLICT DO NOTHING
+      """, [sender.rawValue, digest.bytes, size, time.microseconds])
+    // Nobody's pieces are removed as too old while another's are young.
+    try run(
+      "UPDATE blob SET createdAt = max(createdAt, ?) WHERE sha256 = ? AND isUnnamed = 1",
+      [time.microseconds, digest.bytes])
+    try run(
+      "DELETE FROM spoiled WHERE sender = ? AND sha256 = ?", [sender.rawValue, digest.bytes])
+  }
+
   /// Stores the record and the attachments of a manifest; returns the document's key. `sender` is
   /// whom the broker vouches for: the manifest may call the same unit by an alias.
   func insertDocument(
-    direction: String, sender: String, manifest: Manifest, digest: SHA256Digest, signed: Data,
-    at time: Timestamp
+    direction: String, sender: String, manifest: Manifest, digest: SHA256Digest, signed: Data
   ) throws -> Int64 {
     try run(
       """
@@ -213,7 +162,7 @@ extension Database {
   /// Stores a status in the log. Returns its key, or nil when (sender, id) is already there.
   func insertStatus(
     _ status: SignedStatus, direction: String, document: Int64?, received: Int64?,
-    replaces: Int64? = nil, at time: Timestamp
+    replaces: Int64? = nil
   ) throws -> Int64? {
     let statement = status.statement
     try run(
@@ -236,13 +185,12 @@ extension Database {
   /// that this one says anew.
   func enqueueStatus(
     _ status: SignedStatus, document: Int64?, received: Int64?, lane: Lane = .express,
-    replaces: Int64? = nil, at time: Timestamp
+    replaces: Int64? = nil
   ) throws {
     let statement = status.statement
     guard
       let key = try insertStatus(
-        status, direction: "sent", document: document, received: received, replaces: replaces,
-        at: time)
+        status, direction: "sent", document: document, received: received, replaces: replaces)
     else { return }
     try run(
       """
@@ -258,7 +206,7 @@ extension Database {
 
   /// Marks a document as taken back or replaced; the first mark stays. A document that is not here
   /// yet is marked when it comes.
-  func freeze(document id: RecordID, of sender: UnitID, because: String, at time: Timestamp) throws
+  func freeze(document id: RecordID, of sender: UnitID, because: String) throws
   {
     try run(
       "UPDATE document SET frozen = ?, frozenAt = ? WHERE sender = ? AND id = ? AND frozen IS NULL",
@@ -274,8 +222,7 @@ extension Database {
 
   /// Cancels what is left to send of a document of ours.
   func cancelUnsent(
-    _ id: RecordID, of unit: UnitID, cause: String, detail: String?, at time: Timestamp,
-    by actor: Actor, act: Int64? = nil
+    _ id: RecordID, of unit: UnitID, cause: String, detail: String?, act: Int64? = nil
   ) throws {
     let rows = try all(
       """
@@ -284,12 +231,12 @@ extension Database {
         AND d.state IN ('queued', 'retrying', 'suspended')
       """, [id.rawValue, unit.rawValue])
     for row in rows {
-      try cancel(delivery: row["key"], cause: cause, detail: detail, at: time, by: actor, act: act)
+      try cancel(delivery: row["key"], cause: cause, detail: detail, act: act)
     }
   }
 
   func cancel(
-    delivery key: Int64, cause: String, detail: String?, at time: Timestamp, by actor: Actor,
+    delivery key: Int64, cause: String, detail: String?,
     act: Int64? = nil
   ) throws {
     guard let row = try one("SELECT document, state FROM delivery WHERE key = ?", [key]) else {
@@ -299,8 +246,7 @@ extension Database {
       "UPDATE delivery SET state = 'cancelled', nextAt = NULL, updatedAt = ? WHERE key = ?",
       [time.microseconds, key])
     try record(
-      "delivery", key, document: row["document"], from: row["state"], to: "cancelled", at: time,
-      by: actor, act: act, cause: cause, detail: detail)
+      "delivery", key, document: row["document"], from: row["state"], to: "cancelled", act: act, cause: cause, detail: detail)
   }
 
   /// A message that was judged before came again: it is judged as if it had arrived now. What was
@@ -308,7 +254,7 @@ extension Database {
   /// `header`: type and version of this copy, where what was quarantined may have come with wrong ones.
   func judgeAnew(
     _ key: Int64, from state: IncomingState, document: Int64?, body: Data?,
-    header: (type: String, version: Int64?)? = nil, at time: Timestamp
+    header: (type: String, version: Int64?)? = nil
   ) throws {
     try run(
       """
@@ -319,15 +265,9 @@ extension Database {
       WHERE key = ?3
       """, [body != nil, time.microseconds, key, header?.type, header?.version])
     if let body { try keep(body, ofReceived: key) }
-    guard try mayRecord(key, to: .received) else { return }
+    guard try database.mayRecord(key, to: .received) else { return }
     try record(
-      "received", key, document: document, from: state.rawValue, to: "received", at: time,
-      by: .daemon, cause: "arrived again")
-  }
-
-  /// The message as it came; nil when it is kept no longer.
-  func body(ofReceived key: Int64) throws -> Data? {
-    try one("SELECT body FROM receivedBody WHERE received = ?", [key])?["body"]
+      "received", key, document: document, from: state.rawValue, to: "received", cause: "arrived again")
   }
 
   /// Keeps the body of a message. Another copy of the same manifest may be signed with other bytes.
@@ -339,20 +279,9 @@ extension Database {
       """, [key, body])
   }
 
-  /// Of a message that comes again and again the history tells the beginning: a peer must not be able
-  /// to write without end what is never deleted. That a document was accepted stands there always.
-  private func mayRecord(_ key: Int64, to state: IncomingState) throws -> Bool {
-    try one(
-      """
-      SELECT 1 WHERE (SELECT count(*) FROM (
-          SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?1 LIMIT 50)) < 50
-        OR (?2 AND EXISTS (SELECT 1 FROM received WHERE key = ?1 AND document IS NOT NULL))
-      """, [key, state == .accepted]) != nil
-  }
-
   /// Sends the stored statuses about a received message again, byte for byte. Those that were signed
   /// with other certificates than now the judge says anew too.
-  func requeueStatuses(ofReceived key: Int64, at time: Timestamp) throws {
+  func requeueStatuses(ofReceived key: Int64) throws {
     try run(
       """
       UPDATE notice SET state = 'queued', nextAt = NULL, updatedAt = ?
@@ -360,6 +289,14 @@ extension Database {
         WHERE status.received = ? AND \(StatusOrder.isCurrent("status")))
       """,
       [time.microseconds, key])
-    try noteRestatements("said.received = ?3", key, at: time)
+    try noteRestatements("said.received = ?3", key)
+  }
+}
+
+extension Row {
+  var trouble: Trouble {
+    Trouble(
+      failures: self["failures"], failingFor: .microseconds(self["failingFor"] as Int64),
+      failedAt: optionalTime("failedAt"))
   }
 }

@@ -1,4 +1,5 @@
 import GRDB
+import NodeDatabase
 
 /// Which of a unit's statements about a document counts: the only place that decides it, as SQL over
 /// rows of `status`. The order of arrival never matters.

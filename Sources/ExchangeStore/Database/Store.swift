@@ -1,183 +1,46 @@
 package import ExchangeCore
 import Foundation
 import GRDB
+package import NodeDatabase
 import Synchronization
 
 #if canImport(Glibc)
   import Glibc
 #endif
 
-/// The node's truth: one SQLite file with WAL and `synchronous=FULL`, and the content beside it.
-///
-/// Offers named transactions, each of which keeps every rule of the exchange; SQL lives nowhere
-/// else. The daemon and the CLI open the same file at the same time. All calls block; the daemon
-/// makes them on its own threads.
+/// The exchange's tables, and the content beside them. Every call is one transaction that keeps every
+/// rule of the exchange; SQL about those tables is nowhere else.
 package final class Store: Sendable {
-  package static let fileName = "congvan.db"
-
+  package let file: DatabaseFile
   package let files: ContentFiles
-  let pool: DatabasePool
   /// Held while pieces are looked up, written and committed: a piece that is recorded is never
   /// written again, so a complete spool file cannot change while it is hashed.
   let spoolLock = NSLock()
   /// Contents whose files are still to be removed.
   let discarded = Mutex<[DiscardedContent]>([])
 
-  /// Opens the database in `folder`, which `create` makes when it is missing.
-  ///
-  /// Refuses to open when fsync is not guaranteed: GRDB sets `synchronous=NORMAL` itself while it
-  /// opens a WAL database, so FULL is set afterwards and read back.
+  /// Opens the database and the content in `folder`, which `create` makes when they are missing.
   package init(folder: String, hashing: any ContentHashing, create: Bool = false) throws {
-    let path = "\(folder)/\(Self.fileName)"
-    if !create, let problem = PathProblem.readingFile(path) { throw Self.unopened(problem, folder) }
-    var configuration = Configuration()
-    configuration.busyMode = .callback(Self.waitForTurn)
-    configuration.maximumReaderCount = 4
-    configuration.foreignKeysEnabled = true
-    do {
-      pool = try Self.open(path, configuration)
-      try pool.writeWithoutTransaction { database in
-        try database.execute(sql: "PRAGMA synchronous = FULL")
-        // What Điều 5 forbids to keep is overwritten, not only unlinked.
-        try database.execute(sql: "PRAGMA secure_delete = ON")
-        // 32 MiB: a burst's WAL is truncated again instead of staying for ever.
-        try database.execute(sql: "PRAGMA journal_size_limit = 33554432")
-        guard try Int.fetchOne(database, sql: "PRAGMA synchronous") == 2,
-          try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal"
-        else {
-          throw StoreError(.notDurable, "database: synchronous=FULL with WAL is not in force")
-        }
-      }
-    } catch let error as DatabaseError {
-      let failure = StoreError(error)
-      // SQLite only says that it cannot open the file: it needs one for shared memory beside it.
-      let kind = FileIO.isReadOnly(folder) ? .readOnly : failure.kind
-      if kind != .readOnly || failure.kind == .readOnly, let denied = Self.denied(path) {
-        throw denied
-      }
-      throw StoreError(kind, "\(path): \(failure.reason)")
-    }
+    file = try DatabaseFile(folder: folder, migrations: ExchangeMigrations.all, create: create)
     files = try ContentFiles(folder: folder, hashing: hashing)
-    try migrate()
   }
 
-  /// Another process writes. SQLite's own waiting sleeps up to 100 ms between two looks, and a daemon
-  /// under a flood leaves the file free for far shorter: a person's command would wait for seconds.
-  /// Gives up after some 30 s.
-  private static let waitForTurn: @Sendable (Int) -> Bool = { looks in
-    usleep(2_000)
-    return looks < 14_000
-  }
-
-  /// Why there is no database to open.
-  private static func unopened(_ problem: PathProblem, _ folder: String) -> StoreError {
-    switch problem.kind {
-    case .denied: StoreError(.denied, problem.reason, next: problem.next)
-    case .missing:
-      StoreError(
-        .missing, "\(folder): no node folder: \(problem.reason)", next: problem.next)
-    case .other: StoreError(.unusable, "database: \(problem.reason)", next: problem.next)
-    }
-  }
-
-  /// The file of the database, or the folder, that this user may not write; nil when it may.
-  private static func denied(_ path: String) -> StoreError? {
-    let folder = (path as NSString).deletingLastPathComponent
-    for name in [path, "\(path)-wal", "\(path)-shm", folder.isEmpty ? "." : folder] {
-      guard faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0, errno == EACCES else {
-        continue
-      }
-      let problem = PathProblem(EACCES, path: name)
-      return StoreError(.denied, "database: \(problem.reason)", next: problem.next)
-    }
-    return nil
-  }
-
-  /// Waits while another process opens the same file. A backup (`VACUUM INTO`) is not in WAL mode yet,
-  /// and SQLite does not wait by itself for the right to change the mode.
-  private static func open(_ path: String, _ configuration: Configuration) throws -> DatabasePool {
-    let deadline = ContinuousClock.now + .seconds(30)
-    while true {
-      do {
-        return try DatabasePool(path: path, configuration: configuration)
-      } catch let error as DatabaseError
-        where error.resultCode == .SQLITE_BUSY && ContinuousClock.now < deadline
-      {
-        usleep(20_000)
-      }
-    }
-  }
-
-  private func migrate() throws {
-    var migrator = DatabaseMigrator()
-    migrator.registerMigration(Migration001.name) { try $0.execute(sql: Migration001.sql) }
-    migrator.registerMigration(Migration002.name) { try $0.execute(sql: Migration002.sql) }
-    migrator.registerMigration(Migration003.name) { try $0.execute(sql: Migration003.sql) }
-    migrator.registerMigration(Migration004.name) { try $0.execute(sql: Migration004.sql) }
-    do {
-      let isNewer = try pool.read { try migrator.hasBeenSuperseded($0) }
-      guard !isNewer else {
-        throw StoreError(.newer, "database: was written by a newer version of congvan")
-      }
-      // Asked first, because a migrator takes the write lock even when there is nothing to do.
-      if try !pool.read({ try migrator.hasCompletedMigrations($0) }) { try migrator.migrate(pool) }
-    } catch let error as DatabaseError {
-      throw StoreError(error)
-    }
-  }
-
-  // MARK: Access
-
-  /// One transaction; committed with an fsync when this returns. Throws `StoreError`, or what `body`
-  /// throws.
   func write<Value>(
-    _ around: (before: CrashPoint, after: CrashPoint)? = nil, _ body: (Database) throws -> Value
+    as actor: Actor = .daemon, at time: Timestamp,
+    around: (before: CrashPoint, after: CrashPoint)? = nil,
+    _ body: (borrowing WriteTransaction) throws -> Value
   ) throws -> Value {
-    do {
-      let value = try pool.write { database in
-        let value = try body(database)
-        around?.before.pass()
-        return value
-      }
-      around?.after.pass()
-      return value
-    } catch let error as DatabaseError {
-      throw StoreError(error)
-    }
+    try file.write(as: actor, at: time, around: around, body)
   }
 
-  /// One consistent view. Throws as `write`.
-  func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
-    do { return try pool.read(body) } catch let error as DatabaseError { throw StoreError(error) }
-  }
+  func read<Value>(_ body: (Database) throws -> Value) throws -> Value { try file.read(body) }
 
-  /// `PRAGMA quick_check`; throws `.corrupt` with the first finding.
-  package func check() throws {
-    let finding = try read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
-    guard finding == "ok" else {
-      throw StoreError(.corrupt, "database: \(finding ?? "quick_check failed")")
-    }
-  }
-
-  /// The schema as SQL, for schemas/store.sql.
-  package func schemaDump() throws -> String {
-    let statements = try read {
-      try String.fetchAll(
-        $0,
-        sql: """
-          SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'grdb_%'
-          ORDER BY rowid
-          """)
-    }
-    return statements.map { $0 + ";\n" }.joined(separator: "\n")
-  }
-
-  /// Facts about the node itself (its unit).
-  package func setNodeValue(_ value: String, for key: String) throws {
-    try write {
-      try $0.execute(
-        sql: "INSERT INTO node (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?2",
-        arguments: [key, value])
+  /// Stores a fact about the node itself: its unit, its signer.
+  package func setNodeValue(_ value: String, for key: String, at time: Timestamp) throws {
+    try write(at: time) { tx in
+      try tx.run(
+        "INSERT INTO node (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?2",
+        [key, value])
     }
   }
 
@@ -193,15 +56,10 @@ package final class Store: Sendable {
     return (row?["value"] as String?).flatMap { UnitID($0) }
   }
 
-  /// Moves finished WAL content into the database and shortens the WAL when nobody reads.
-  package func checkpoint() throws {
-    try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
-  }
-
   /// Removes leftovers of crashes from the content folders. Run by the daemon at its start. A file
   /// that a document names may be one that a person has put back: it stays and is looked at.
-  package func sweepContent() throws {
-    try loseTransfersWithoutBytes()
+  package func sweepContent(at time: Timestamp) throws {
+    try loseTransfersWithoutBytes(at: time)
     try files.removing {
       let transfers = try read {
         try Row.fetchAll($0, sql: "SELECT sender, sha256, size FROM transfer")

@@ -1,6 +1,7 @@
-import ExchangeCore
+package import ExchangeCore
 import Foundation
 import GRDB
+import NodeDatabase
 
 /// Documents whose manifest is believed and whose attachments are awaited. Each watches one content
 /// that it lacks (`received.waitsFor`) and is looked at again when that comes: what a unit sends costs
@@ -12,7 +13,7 @@ extension Store {
   /// Documents whose attachments are now all here, or known to be spoiled: one of each sender, then a
   /// second of each, and so on, at most `limit`. `passedOver` are keys that are not looked at.
   /// `isAll` is false when others are still to be looked at.
-  package func ripe(limit: Int, passedOver: Set<Int64>) throws
+  package func ripe(limit: Int, passedOver: Set<Int64>, at time: Timestamp) throws
     -> (messages: [UnjudgedMessage], isAll: Bool)
   {
     let keys = "[" + passedOver.map(String.init).joined(separator: ",") + "]"
@@ -32,12 +33,12 @@ extension Store {
       if try read({ try $0.lacking(row) }) == nil { ripe.append(row["key"]) } else { others.append(row) }
     }
     if !others.isEmpty {
-      try write { database in
+      try write(at: time) { tx in
         // Content may have come since.
         for row in others {
-          try database.run(
+          try tx.run(
             "UPDATE received SET waitsFor = ? WHERE key = ? AND state IN ('verified', 'incomplete')",
-            [database.lacking(row)?.bytes, row["key"] as Int64])
+            [tx.database.lacking(row)?.bytes, row["key"] as Int64])
         }
       }
     }
@@ -54,8 +55,8 @@ extension Store {
   }
 
   /// Has every waiting document looked at again, as at the start of a node.
-  package func lookAgainAtWaiting() throws {
-    try write { try $0.run("UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL") }
+  package func lookAgainAtWaiting(at time: Timestamp) throws {
+    try write(at: time) { try $0.run("UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL") }
   }
 }
 

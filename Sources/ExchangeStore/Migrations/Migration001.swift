@@ -3,7 +3,7 @@
 ///
 /// Times are microseconds since 1970-01-01 UTC; digests are 32 bytes.
 enum Migration001 {
-  static let name = "001 exchange"
+  static let name = "exchange"
 
   static let sql = """
     CREATE TABLE node (

@@ -2,7 +2,7 @@
 /// the health of content files, deliveries that somebody should look at, large resends. Frozen: a
 /// later change is a new migration.
 enum Migration002 {
-  static let name = "002 resilience"
+  static let name = "resilience"
 
   static let sql = """
     -- Judged no earlier: its signing time lies ahead of this machine's clock.

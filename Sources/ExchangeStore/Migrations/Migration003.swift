@@ -1,7 +1,7 @@
 /// A way back from `cancelled`; and indexes for what grows: thousands of units and statuses of one document, years of deliveries and
 /// tallies, and what a hostile unit may pile up. Frozen: a later change is a new migration.
 enum Migration003 {
-  static let name = "003 growth"
+  static let name = "growth"
 
   static let sql = """
     -- A take-back was declined by all who have the document: it can be sent to the others after all.

@@ -1,7 +1,7 @@
 /// What real users, a newer broker and a hostile peer asked for: who acted, keys that make an issue idempotent, and sums that
 /// bound what one unit may hold here. Frozen once it has landed: a later change is a new migration.
 enum Migration004 {
-  static let name = "004 mended"
+  static let name = "mended"
 
   static let sql = acts + issuing + bodies + neighbours + statements
 

@@ -1,5 +1,6 @@
 import ExchangeCore
 import ExchangeStore
+import NodeDatabase
 
 /// Who did what with a document.
 extension ActSummary {

@@ -30,7 +30,7 @@ struct ConfigCommand: ParsableCommand {
       parts.check("configuration") { "\(settings.folder)/\(Settings.fileName)" }
       parts.check("database") {
         let store = try assembly.store()
-        try store.check()
+        try store.file.check()
         return "durable (WAL, synchronous=FULL)"
       }
       let directory = parts.check("directory") {

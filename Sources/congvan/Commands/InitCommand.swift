@@ -53,7 +53,7 @@ struct InitCommand: ParsableCommand {
         next: "Give a folder in --dir that this user may make.")
     }
     let store = try Store(folder: path, hashing: OpenSSLHashing(), create: true)
-    try store.setNodeValue(id.rawValue, for: "unit")
+    try store.setNodeValue(id.rawValue, for: "unit", at: SystemClock().now)
     let key = try KeyMaker.generate(keyType == .rsa ? .rsa2048 : .p256)
     try key.write(to: "\(path)/unit.key", passphrase: passphrase)
     let request = try key.certificateRequest(unit: id, name: organ.organName ?? "")

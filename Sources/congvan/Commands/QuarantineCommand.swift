@@ -3,6 +3,7 @@ import ExchangeCore
 import ExchangeNode
 import ExchangeStore
 import Foundation
+import NodeDatabase
 
 struct QuarantineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,16 +1,16 @@
 import ExchangeCore
-import Foundation
+package import Foundation
 
 #if canImport(Glibc)
   import Glibc
 #endif
 
 /// An open file: closed exactly once, at the end of its owner's life.
-struct OpenFile: ~Copyable {
-  let descriptor: CInt
+package struct OpenFile: ~Copyable {
+  package let descriptor: CInt
 
   /// Opens `path`; `flags` as open(2), always with `O_CLOEXEC`. New files get mode 0600.
-  init(_ path: String, _ flags: CInt) throws(StoreError) {
+  package init(_ path: String, _ flags: CInt) throws(StoreError) {
     let descriptor = open(path, flags | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw StoreError.system("open", path) }
     self.descriptor = descriptor
@@ -18,18 +18,18 @@ struct OpenFile: ~Copyable {
 
   deinit { close(descriptor) }
 
-  func status() throws(StoreError) -> stat {
+  package func status() throws(StoreError) -> stat {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw StoreError.system("stat", "content") }
     return status
   }
 
   /// Reads until `count` bytes are there or the file ends.
-  func read(count: Int, at offset: Int64) throws(StoreError) -> Data {
+  package func read(count: Int, at offset: Int64) throws(StoreError) -> Data {
     try FileIO.read(descriptor, count: count, at: offset)
   }
 
-  func write(_ data: Data, at offset: Int64) throws(StoreError) {
+  package func write(_ data: Data, at offset: Int64) throws(StoreError) {
     var written = 0
     while written < data.count {
       let put = data.withUnsafeBytes { buffer in
@@ -45,14 +45,14 @@ struct OpenFile: ~Copyable {
 
   /// The data, and the size needed to read it, are on the disk when this returns. A failed sync is
   /// never retried: the kernel may have dropped the pages (USENIX ATC '20).
-  func sync() throws(StoreError) {
+  package func sync() throws(StoreError) {
     guard fdatasync(descriptor) == 0 else { throw StoreError.system("fdatasync", "content") }
   }
 }
 
-enum FileIO {
+package enum FileIO {
   /// Reads until `count` bytes are there or the file ends.
-  static func read(_ descriptor: CInt, count: Int, at offset: Int64) throws(StoreError) -> Data {
+  package static func read(_ descriptor: CInt, count: Int, at offset: Int64) throws(StoreError) -> Data {
     var data = Data(count: count)
     var filled = 0
     while filled < count {
@@ -69,35 +69,35 @@ enum FileIO {
     return filled == count ? data : data.prefix(filled)
   }
 
-  static func makeFolder(_ path: String) throws(StoreError) {
+  package static func makeFolder(_ path: String) throws(StoreError) {
     guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw StoreError.system("mkdir", path) }
   }
 
   /// Makes a rename or a new name in `folder` durable.
-  static func syncFolder(_ folder: String) throws(StoreError) {
+  package static func syncFolder(_ folder: String) throws(StoreError) {
     let file = try OpenFile(folder, O_RDONLY | O_DIRECTORY)
     guard fsync(file.descriptor) == 0 else { throw StoreError.system("fsync", folder) }
   }
 
-  static func rename(_ from: String, to: String) throws(StoreError) {
+  package static func rename(_ from: String, to: String) throws(StoreError) {
     guard Glibc.rename(from, to) == 0 else { throw StoreError.system("rename", to) }
   }
 
-  static func size(_ path: String) -> Int64? {
+  package static func size(_ path: String) -> Int64? {
     var status = stat()
     return stat(path, &status) == 0 ? Int64(status.st_size) : nil
   }
 
   /// True when nothing has this name, not even a link that leads nowhere.
-  static func isMissing(_ path: String) -> Bool {
+  package static func isMissing(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) != 0 && errno == ENOENT
   }
 
-  static func remove(_ path: String) { unlink(path) }
+  package static func remove(_ path: String) { unlink(path) }
 
   /// True when the file system of `path` is mounted read-only.
-  static func isReadOnly(_ path: String) -> Bool {
+  package static func isReadOnly(_ path: String) -> Bool {
     var status = statvfs()
     return statvfs(path, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
   }
@@ -105,7 +105,7 @@ enum FileIO {
 
 extension stat {
   /// False when the file was written between the two looks.
-  func isSameFile(as other: stat) -> Bool {
+  package func isSameFile(as other: stat) -> Bool {
     st_size == other.st_size && st_mtim.tv_sec == other.st_mtim.tv_sec
       && st_mtim.tv_nsec == other.st_mtim.tv_nsec
   }

@@ -1,8 +1,8 @@
 package import ExchangeCore
-import GRDB
+package import GRDB
 
 /// What an act is about.
-enum ActSubject {
+package enum ActSubject: Sendable {
   case document(Int64, RecordID)
   /// Deliveries of several documents: each names the act in its history.
   case deliveries
@@ -41,24 +41,8 @@ package struct ActSummary: Sendable {
   }
 }
 
-extension Store {
-  /// What people did with a document, oldest first: also what they did with many at once.
-  package func acts(document: Int64) throws -> [ActSummary] {
-    try read { database in
-      try database.all(
-        """
-        SELECT act.*, actText.reason FROM act LEFT JOIN actText ON actText.act = act.key
-        WHERE act.document = ?1 OR act.key IN (
-          SELECT history.act FROM history WHERE history.document = ?1 AND history.act IS NOT NULL)
-        ORDER BY act.key
-        """, [document]
-      ).map(ActSummary.init)
-    }
-  }
-}
-
 extension ActSummary {
-  init(_ row: Row) {
+  package init(_ row: Row) {
     self.init(
       key: row["key"], at: row.time("at"), verb: row["verb"], capacity: row["capacity"],
       account: row["account"], osUser: row["osUser"], sudoUser: row["sudoUser"],
@@ -69,13 +53,12 @@ extension ActSummary {
   }
 }
 
-extension Database {
-  /// Writes down what a person does, in the transaction that does it. Returns the act's key; nil for
-  /// the daemon, whose doings are no acts.
+extension WriteTransaction {
+  /// Logs what a person does, in the transaction that does it. Returns the key of the new row in
+  /// `act`; nil for the daemon, whose work is not an act.
   @discardableResult
-  func act(
-    _ verb: ActVerb, about subject: ActSubject, reason: String? = nil, at time: Timestamp,
-    by actor: Actor
+  package func act(
+    _ verb: ActVerb, about subject: ActSubject, reason: String? = nil
   ) throws -> Int64? {
     let person: (capacity: String, account: Actor.Account?, osUser: Actor.OSUser?)
     switch actor {
@@ -101,7 +84,7 @@ extension Database {
         person.osUser?.sudoUser, person.account?.onBehalfOf, person.account?.delegation,
         person.account?.place ?? "cli", about.kind, about.key, about.id, about.document,
       ])
-    let key = lastInsertedRowID
+    let key = database.lastInsertedRowID
     if let reason {
       try run("INSERT INTO actText (act, reason) VALUES (?, ?)", [key, reason])
     }

@@ -1,5 +1,5 @@
 package import ExchangeCore
-import GRDB
+package import GRDB
 
 /// Why the node's database or blob folder could not be used.
 package typealias StoreError = Failure<StoreErrorCode>
@@ -50,7 +50,7 @@ package enum StoreErrorCode: String, FailureCode {
 
 extension StoreError {
   /// A failure of SQLite, without the values that were bound.
-  init(_ error: DatabaseError) {
+  package init(_ error: DatabaseError) {
     let message = error.message ?? "no message"
     let kind: StoreErrorCode =
       switch error.resultCode {
