@@ -5,6 +5,7 @@ import ExchangeNode
 import ExchangeStore
 import Foundation
 import Logging
+import NodeDatabase
 
 #if canImport(Glibc)
   import Glibc

@@ -49,18 +49,15 @@ import Testing
     let again = try test.reopened()
     #expect(try again.file.schemaDump() == test.store.file.schemaDump())
     #expect(try again.deliveries(DeliveryFilter()).count == 1)
-    try again.check()
+    try again.file.check()
   }
 
   /// What an earlier version wrote is still there, and gets what the later columns need.
   @Test func anOlderDatabaseIsUpgraded() throws {
     let folder = try TemporaryFolder()
-    let path = folder.path(DatabaseFile.name)
-    var migrator = DatabaseMigrator()
-    migrator.registerMigration(Migration001.name) { try $0.execute(sql: Migration001.sql) }
-    let old = try DatabasePool(path: path)
-    try migrator.migrate(old)
-    try old.write { database in
+    let old = try DatabaseFile(
+      folder: folder.url.path, migrations: [ExchangeMigrations.all[0]], create: true)
+    try old.pool.write { database in
       try database.execute(
         sql: """
           INSERT INTO blob (sha256, size, sender, createdAt) VALUES
@@ -74,7 +71,7 @@ import Testing
             (1, 0, 'a.pdf', 'application/pdf', 2, x'\(String(repeating: "01", count: 32))');
           """)
     }
-    try old.close()
+    try old.pool.close()
 
     let store = try Store(folder: folder.url.path, hashing: OpenSSLHashing())
     try store.file.check()

@@ -1,6 +1,7 @@
 import ExchangeCore
 import ExchangeStore
 import Foundation
+import NodeDatabase
 
 /// `send --key`: whoever is not sure whether a document was issued asks again under the same key.
 extension Office {

@@ -1,6 +1,7 @@
 import ExchangeCore
 import ExchangeNode
 import ExchangeStore
+import NodeDatabase
 
 /// What `check` did and found, so far as it came: it is shown also when a later step fails.
 struct CheckReport {

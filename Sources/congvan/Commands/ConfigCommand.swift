@@ -4,6 +4,7 @@ import DocumentSigning
 import ExchangeCore
 import ExchangeNode
 import ExchangeStore
+import NodeDatabase
 
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
