@@ -117,7 +117,7 @@ struct Assembly {
     do {
       return try directory().current.resolve(recipient: name).flatMap { [$0.id] + $0.aliases }
     } catch {
-      guard let unit = UnitID(name), try store().hasDeliveries(to: unit) else { throw error }
+      guard let unit = UnitID(name), try store().reader.hasDeliveries(to: unit) else { throw error }
       return [unit]
     }
   }

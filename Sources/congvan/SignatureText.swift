@@ -14,7 +14,7 @@ struct SignatureText {
     history: [HistoryEntry]
   ) throws -> String {
     let trust = try assembly.trust()
-    let signed = try store.signedManifest(document: document.key)
+    let signed = try store.relay.signedManifest(document: document.key)
     // A message that was signed ahead of this machine's clock was judged when the clock came there.
     let arrival = max(incoming?.receivedAt ?? document.createdAt, document.createdAt)
     let verdict = try assembly.verifier(assembly.directory(), trust)

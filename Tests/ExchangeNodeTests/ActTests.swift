@@ -63,7 +63,7 @@ import Testing
         "refuse document nhầm nơi nhận", "decline document đã thi hành", "agree document",
       ])
     // Shown at the document, with who it was.
-    let shown = try alpha.store.acts(document: try alpha.store.find(id).summary.key)
+    let shown = try alpha.store.reader.acts(document: try alpha.store.find(id).summary.key)
     #expect(shown.map(\.verb) == ["issue", "takeBack", "takeBack"])
     #expect(
       shown.allSatisfy { $0.who == "văn thư" && $0.capacity == "operator" && $0.place == "cli" })
@@ -77,13 +77,14 @@ import Testing
     let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: alpha.clock)
     try alpha.intake.store([hostile.message(body: Data("rác".utf8))])
     try alpha.settle()
-    let key = try #require(try alpha.store.quarantined(limit: 1).first).key
+    let key = try #require(try alpha.store.reader.quarantined(limit: 1).first).key
     let actor = alpha.office.actor
-    try alpha.store.release(quarantined: key, reason: "thử", at: alpha.clock.now, by: actor)
+    try alpha.store.joining.release(quarantined: key, reason: "thử", at: alpha.clock.now, by: actor)
     try alpha.settle()
-    try alpha.store.discard(quarantined: key, reason: "rác", at: alpha.clock.now, by: actor)
+    try alpha.store.joining.discard(quarantined: key, reason: "rác", at: alpha.clock.now, by: actor)
     #expect(throws: StoreError(.notFound, "")) {
-      try alpha.store.discard(quarantined: key, reason: "nữa", at: alpha.clock.now, by: actor)
+      try alpha.store.joining.discard(
+        quarantined: key, reason: "nữa", at: alpha.clock.now, by: actor)
     }
     #expect(try acts(alpha) == ["release message thử", "discard message rác"])
     #expect(try alpha.numbers("SELECT subjectKey FROM act") == [Int(key), Int(key)])
@@ -105,7 +106,7 @@ import Testing
   /// of it was left alone.
   @Test func aLargeResendIsOneAct() throws {
     let ids = try (0..<3).map { try alpha.send("\($0)", to: [Province.beta, Province.gamma]) }
-    func resend(_ dryRun: Bool) throws -> [Store.ResendResult] {
+    func resend(_ dryRun: Bool) throws -> [ResendResult] {
       try alpha.office.resend(ids: [], filter: DeliveryFilter(), reason: "tất cả", dryRun: dryRun)
     }
     #expect(try resend(false).allSatisfy { $0.refusal != nil })
@@ -116,7 +117,8 @@ import Testing
     #expect(try alpha.count("act", "verb = 'resend'") == 1)
     #expect(try alpha.count("history", "act = (SELECT key FROM act WHERE verb = 'resend')") == 6)
     for id in ids {
-      let acts = try alpha.store.acts(document: try alpha.store.find(id.rawValue).summary.key)
+      let acts = try alpha.store.reader.acts(
+        document: try alpha.store.find(id.rawValue).summary.key)
       #expect(acts.map(\.verb) == ["issue", "resend"])
       #expect(acts.last?.kind == "deliveries")
     }
@@ -149,7 +151,7 @@ import Testing
     #expect(throws: DatabaseError.self) { try alpha.change("UPDATE act SET osUser = 'ai'") }
     #expect(throws: DatabaseError.self) { try alpha.change("DELETE FROM act") }
     try alpha.change("DELETE FROM actText")
-    let shown = try alpha.store.acts(document: try alpha.store.find(id).summary.key)
+    let shown = try alpha.store.reader.acts(document: try alpha.store.find(id).summary.key)
     #expect(shown.map(\.verb) == ["issue", "takeBack"])
     #expect(shown.allSatisfy { $0.reason == nil })
   }
@@ -170,9 +172,9 @@ import Testing
       _ = try office.send(draft([path], to: [Province.beta]))
     }
     var issued: [DocumentSummary] = []
-    _ = try alpha.store.eachOutgoing(limit: 3) { issued.append($0) }
+    _ = try alpha.store.reader.eachOutgoing(limit: 3) { issued.append($0) }
     let shown = try issued.reversed().flatMap {
-      try alpha.store.acts(document: $0.key)
+      try alpha.store.reader.acts(document: $0.key)
     }
     #expect(shown.map(\.who) == ["root (sudo: an)", "an", "an.nv"])
     #expect(shown.map(\.capacity) == ["operator", "operator", "own"])

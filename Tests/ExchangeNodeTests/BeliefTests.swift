@@ -128,7 +128,7 @@ import Testing
     try Steward(context: node.context, policy: Steward.Policy(), log: .silent).tally(unit)
   }
 
-  private func resend(_ id: RecordID) throws -> [Store.ResendResult] {
+  private func resend(_ id: RecordID) throws -> [ResendResult] {
     try alpha.office.resend(
       ids: [id.rawValue], filter: DeliveryFilter(), reason: "đã sửa chứng thư", dryRun: false)
   }
@@ -147,7 +147,7 @@ import Testing
 
     // It is said at the document, and marked as a claim.
     let document = try alpha.store.find(id.rawValue).summary
-    let told = try #require(try alpha.store.unbelieved(document: document.key).first)
+    let told = try #require(try alpha.store.reader.unbelieved(document: document.key).first)
     #expect(told.code == "01" && told.from == Province.beta.organId)
     #expect(told.outcome == "SIGNATURE-UNTRUSTED")
     #expect(try alpha.deliveries().first?.unbelieved?.outcome == "SIGNATURE-UNTRUSTED")
@@ -257,7 +257,7 @@ import Testing
     try tally(repaired, to: Province.beta.organId)
     try exchange([repaired, right], through: broker)
     #expect(try right.texts("SELECT coalesce(frozen, '-') FROM document") == ["recalled"])
-    #expect(try right.store.incomingDocuments(limit: 1).map(\.hasOpenTakeBack) == [true])
+    #expect(try right.store.reader.incomingDocuments(limit: 1).map(\.hasOpenTakeBack) == [true])
     _ = try right.office.answerRecall(id.rawValue, agree: false, reason: "đã thi hành")
     try exchange([repaired, right], through: broker)
     #expect(try repaired.texts("SELECT coalesce(frozen, '-') FROM document") == ["-"])
@@ -341,7 +341,7 @@ import Testing
     ])
     try alpha.settle()
     let document = try alpha.store.find(id.rawValue).summary
-    let told = try alpha.store.unbelieved(document: document.key)
+    let told = try alpha.store.reader.unbelieved(document: document.key)
     #expect(told.count == 16 && told.allSatisfy { $0.code == nil })
     #expect(try alpha.deliveries().first?.unbelieved?.count == 16)
     #expect(try alpha.count("claim") == 16)

@@ -145,7 +145,8 @@ import Testing
     try exchange([alpha, beta], through: broker)
     #expect(try alpha.deliveries().allSatisfy { $0.state == .delivered })
     #expect(try beta.count("document") == 6)
-    #expect(try beta.store.incomingDocuments(limit: 10).map(\.document.id) == sent.reversed())
+    #expect(
+      try beta.store.reader.incomingDocuments(limit: 10).map(\.document.id) == sent.reversed())
   }
 
   /// Content checked "next year" is checked today.

@@ -61,7 +61,7 @@ import Testing
     for message in messages { try take([message]) }
     #expect(try node.verdicts() == ["accepted"])
     #expect(try node.answers() == ["01"])
-    let bytes = try node.store.content(digest, offset: 0, count: large.count)
+    let bytes = try node.store.contents.content(digest, offset: 0, count: large.count)
     #expect(bytes == large)
     #expect(try spoolFiles == [])
     #expect(try node.count("transfer") == 0)
@@ -80,7 +80,7 @@ import Testing
     let other = pdf("khác", size: 2 * Self.piece)
     try node.intake.store(gamma.pieces(other))
     #expect(try node.judge.assemble() == 1)
-    #expect(try node.store.has(OpenSSLHashing().sha256(other)))
+    #expect(try node.store.intake.has(OpenSSLHashing().sha256(other)))
     #expect(try spoolFiles == [])
     try node.settle()
     #expect(try node.answers() == [])
@@ -91,7 +91,9 @@ import Testing
           sequence: 1, documentId: beta.documentID, manifestSha256: beta.digest, statuses: 0)
       ])
     #expect(
-      try node.store.compare(tally, of: 1_600, from: beta.from.organId).missing == [beta.documentID]
+      try node.store.review.compare(tally, of: 1_600, from: beta.from.organId).missing == [
+        beta.documentID
+      ]
     )
     try take(beta.pieces(large))
     #expect(try node.verdicts() == ["accepted"])
@@ -105,7 +107,7 @@ import Testing
     for name in try spoolFiles {
       try FileManager.default.removeItem(atPath: node.folder.path("spool/\(name)"))
     }
-    try node.store.sweepContent(at: node.clock.now)
+    try node.store.contents.sweepContent(at: node.clock.now)
     #expect(try node.count("transfer") == 0)
     try node.settle()
     try take(Array(beta.pieces(large).dropFirst(count)))
@@ -289,7 +291,7 @@ import Testing
 
   private func collect(after time: Duration) throws -> Int {
     node.clock.advance(by: time)
-    return try node.store.collectUnnamed(
+    return try node.store.contents.collectUnnamed(
       patience: .seconds(30 * 86_400), at: node.clock.now)
   }
 
@@ -335,7 +337,9 @@ import Testing
       id: RecordID(at: node.clock.now), from: beta.from, to: node.id, timestamp: node.clock.now,
       entries: [entry])
     #expect(
-      try node.store.compare(tally, of: 1_600, from: beta.from.organId).missing == [beta.documentID]
+      try node.store.review.compare(tally, of: 1_600, from: beta.from.organId).missing == [
+        beta.documentID
+      ]
     )
     try take(beta.pieces())
     #expect(try node.verdicts() == ["accepted"])
@@ -361,9 +365,10 @@ import Testing
     try node.settle()
     #expect(try node.count("receivedBody") == 4)
     let last = try #require(
-      try node.store.quarantined(limit: 10).first { $0.sender == beta.from.organId.rawValue })
+      try node.store.reader.quarantined(limit: 10).first { $0.sender == beta.from.organId.rawValue }
+    )
     #expect(throws: StoreError(.contentMissing, "")) {
-      try node.store.release(
+      try node.store.joining.release(
         quarantined: last.key, reason: "thử", at: node.clock.now, by: Actor("quản trị"))
     }
   }
@@ -498,7 +503,7 @@ import Testing
         for message in messages { try take([message]) }
       }
     }
-    try node.store.removeDiscarded(waits: true)
+    try node.store.review.removeDiscarded(waits: true)
     #expect(try !node.holds(secret))
     #expect(try node.count("transfer") == 0)
     #expect(try node.count("blob") == 0)
@@ -517,7 +522,7 @@ import Testing
     try take(again.pieces(contents[2]))
     #expect(try node.verdicts() == ["quarantined DIEU5", "accepted"])
     #expect(
-      try node.store.content(
+      try node.store.contents.content(
         OpenSSLHashing().sha256(contents[2]), offset: 0, count: 3 * Self.piece) == contents[2])
   }
 
@@ -539,7 +544,7 @@ import Testing
         })
     ])
     #expect(try node.verdicts() == ["accepted", "quarantined DIEU5"])
-    #expect(try node.store.content(digest, offset: 0, count: large.count) == large)
+    #expect(try node.store.contents.content(digest, offset: 0, count: large.count) == large)
     #expect(try node.count("transfer") == 1)
     try take([gamma.pieces(coming)[1]])
     #expect(try node.count("blob") == 2)

@@ -46,15 +46,15 @@ import Testing
     if damage == .otherBytes { beta.clock.advance(by: .seconds(7 * 86_401)) }
     try care(beta).step()
     #expect(try beta.count("blob") == 0)
-    #expect(try beta.store.lostContent().map(\.sha256) == [digest])
+    #expect(try beta.store.contents.lostContent().map(\.sha256) == [digest])
     #expect(try beta.verdicts() == ["accepted"], "the document itself stays")
 
     try tally(alpha, to: beta)
     try exchange([alpha, beta], through: broker)
-    #expect(try beta.store.lostContent().isEmpty)
-    #expect(try beta.store.contentFindings(full: true).damaged.isEmpty)
+    #expect(try beta.store.contents.lostContent().isEmpty)
+    #expect(try beta.store.contents.contentFindings(full: true).damaged.isEmpty)
     #expect(
-      try beta.store.content(digest, offset: 0, count: size) == pdf("một", size: size))
+      try beta.store.contents.content(digest, offset: 0, count: size) == pdf("một", size: size))
     // Exactly once: one row, one receipt, and the sender believes it as before.
     #expect(try beta.count("document") == 1)
     #expect(try beta.count("received", "document IS NOT NULL AND state = 'accepted'") == 1)
@@ -75,15 +75,18 @@ import Testing
     try exchange([alpha, beta], through: broker)
     let digest = try beta.onlyContent()
     try beta.damage(digest, .otherBytes)
-    let found = try beta.store.contentFindings(full: true)
+    let found = try beta.store.contents.contentFindings(full: true)
     #expect(found.damaged.map(\.code) == ["STORE-CONTENT-DAMAGED"])
     #expect(found.damaged.first?.places.map(\.direction) == ["incoming"])
-    #expect(try beta.store.contentFindings(full: false).damaged.isEmpty, "it is not read for that")
-    #expect(try beta.store.setAside(digest, at: beta.clock.now, by: Actor("văn thư")) != nil)
+    #expect(
+      try beta.store.contents.contentFindings(full: false).damaged.isEmpty,
+      "it is not read for that")
+    #expect(
+      try beta.store.contents.setAside(digest, at: beta.clock.now, by: Actor("văn thư")) != nil)
     try tally(alpha, to: beta)
     try exchange([alpha, beta], through: broker)
-    #expect(try beta.store.contentFindings(full: true).damaged.isEmpty)
-    #expect(try beta.store.content(digest, offset: 0, count: 200) == pdf("một"))
+    #expect(try beta.store.contents.contentFindings(full: true).damaged.isEmpty)
+    #expect(try beta.store.contents.content(digest, offset: 0, count: 200) == pdf("một"))
     #expect(try beta.answers() == ["01"])
   }
 
@@ -98,7 +101,7 @@ import Testing
     // Nothing of this month: a tally that a person asks for names older ones.
     try tally(alpha, to: beta)
     try exchange([alpha, beta], through: broker)
-    #expect(try beta.store.lostContent().isEmpty)
+    #expect(try beta.store.contents.lostContent().isEmpty)
 
     try beta.damage(digest, .missing)
     try care(beta).step()
@@ -106,7 +109,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     try tally(alpha, to: beta)
     try exchange([alpha, beta], through: broker)
-    #expect(try beta.store.lostContent().isEmpty)
+    #expect(try beta.store.contents.lostContent().isEmpty)
     #expect(try alpha.deliveries().map(\.state) == [.delivered, .delivered])
   }
 
@@ -139,10 +142,10 @@ import Testing
     try care.step()
     try care.step()
     #expect(try beta.count("blob") == 30)
-    #expect(try beta.store.contentFindings(full: false).damaged.count == 30)
+    #expect(try beta.store.contents.contentFindings(full: false).damaged.count == 30)
     try FileManager.default.moveItem(at: away, to: blobs)
     try care.step()
-    #expect(try beta.store.contentFindings(full: true).damaged.isEmpty)
+    #expect(try beta.store.contents.contentFindings(full: true).damaged.isEmpty)
     #expect(try beta.count("blob", "checkedAt = \(beta.clock.now.microseconds)") == 30)
   }
 
@@ -172,7 +175,8 @@ import Testing
     let id = try alpha.office.send(draft([path], to: [Province.beta])).id
     let other = try alpha.send("khác", to: [Province.beta])
     let digest = try #require(
-      try alpha.store.documents(idPrefix: id.rawValue).first?.summary.attachments.first?.sha256)
+      try alpha.store.reader.documents(idPrefix: id.rawValue).first?.summary.attachments.first?
+        .sha256)
     try alpha.damage(digest, damage)
     alpha.clock.advance(by: .seconds(86_401))
     try exchange([alpha, beta], through: broker)
@@ -196,13 +200,15 @@ import Testing
 
     let wrong = try alpha.folder.write(pdf("sai", size: size), as: "sai.pdf")
     let person = Actor("quản trị")
-    #expect(try alpha.store.repairContent(from: wrong, at: alpha.clock.now, by: person) == nil)
+    #expect(
+      try alpha.store.contents.repairContent(from: wrong, at: alpha.clock.now, by: person) == nil)
     if isMissing { try care(alpha).step() }
-    let repaired = try alpha.store.repairContent(from: path, at: alpha.clock.now, by: person)
+    let repaired = try alpha.store.contents.repairContent(
+      from: path, at: alpha.clock.now, by: person)
     #expect(repaired?.places.map(\.document) == [id])
     try resend()
     #expect(try alpha.deliveries().map(\.state) == [.delivered, .delivered])
-    #expect(try beta.store.contentFindings(full: true).damaged.isEmpty)
+    #expect(try beta.store.contents.contentFindings(full: true).damaged.isEmpty)
   }
 
   /// The receiver says that a file came altered: it is read before it goes out again.
@@ -223,7 +229,7 @@ import Testing
     }
     #expect(broker.published.count == before, "not one piece more")
     let original = try alpha.folder.write(pdf("một", size: size), as: "goc.pdf")
-    _ = try alpha.store.repairContent(
+    _ = try alpha.store.contents.repairContent(
       from: original, at: alpha.clock.now, by: Actor("quản trị"))
     _ = try alpha.office.resend(
       ids: [id.rawValue], filter: DeliveryFilter(), reason: "thử", dryRun: false)
@@ -242,10 +248,10 @@ import Testing
     try care(alpha).step()
     #expect(try alpha.count("blob") == 0)
     try bytes.write(to: URL(filePath: path))
-    try alpha.store.sweepContent(at: alpha.clock.now)
+    try alpha.store.contents.sweepContent(at: alpha.clock.now)
     try care(alpha).step()
-    #expect(try alpha.store.lostContent().isEmpty)
-    #expect(try alpha.store.content(digest, offset: 0, count: 300_000) == bytes)
+    #expect(try alpha.store.contents.lostContent().isEmpty)
+    #expect(try alpha.store.contents.content(digest, offset: 0, count: 300_000) == bytes)
   }
 
   @Test func whatWasSetAsideStaysUntilItIsWholeAgain() throws {
@@ -253,13 +259,13 @@ import Testing
     try exchange([alpha, beta], through: broker)
     let digest = try beta.onlyContent()
     try beta.damage(digest, .otherBytes)
-    _ = try beta.store.setAside(digest, at: beta.clock.now, by: .daemon)
+    _ = try beta.store.contents.setAside(digest, at: beta.clock.now, by: .daemon)
     let kept = beta.folder.path("damaged/\(digest.hex)")
-    try beta.store.sweepContent(at: beta.clock.now)
+    try beta.store.contents.sweepContent(at: beta.clock.now)
     #expect(FileManager.default.fileExists(atPath: kept))
     try tally(alpha, to: beta)
     try exchange([alpha, beta], through: broker)
-    try beta.store.sweepContent(at: beta.clock.now)
+    try beta.store.contents.sweepContent(at: beta.clock.now)
     #expect(!FileManager.default.fileExists(atPath: kept))
   }
 
@@ -270,7 +276,7 @@ import Testing
     try alpha.intake.store(hostile.pieces(secret))
     let digest = try alpha.onlyContent()
     try alpha.damage(digest, .otherBytes)
-    #expect(try alpha.store.setAside(digest, at: alpha.clock.now, by: .daemon) != nil)
+    #expect(try alpha.store.contents.setAside(digest, at: alpha.clock.now, by: .daemon) != nil)
     #expect(try alpha.holds(Data("BÍ MẬT NHÀ NƯỚC 7781".utf8)))
     try alpha.intake.store([
       hostile.message(
@@ -290,7 +296,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     let digest = try beta.onlyContent()
     try beta.damage(digest, .truncated)
-    _ = try beta.store.setAside(digest, at: beta.clock.now, by: .daemon)
+    _ = try beta.store.contents.setAside(digest, at: beta.clock.now, by: .daemon)
     let gamma = Hostile(from: Province.gamma, to: Province.beta, clock: beta.clock)
     try beta.intake.store([
       gamma.message(
@@ -306,7 +312,8 @@ import Testing
   @Test(arguments: [200, 300_000])
   func damagedContentIsNotExported(_ size: Int) throws {
     let id = try alpha.send(size: size, to: [Province.beta])
-    let document = try #require(try alpha.store.documents(idPrefix: id.rawValue).first?.summary)
+    let document = try #require(
+      try alpha.store.reader.documents(idPrefix: id.rawValue).first?.summary)
     try alpha.damage(try alpha.onlyContent(), .otherBytes)
     #expect(throws: StoreError(.contentDamaged, "")) {
       try ExportFolder.write(document, context: alpha.context, to: alpha.folder.path("ra"))
@@ -316,7 +323,7 @@ import Testing
   @Test func intactContentIsNotSetAside() throws {
     try alpha.send(size: 300_000, to: [Province.beta])
     let digest = try alpha.onlyContent()
-    #expect(try alpha.store.setAside(digest, at: alpha.clock.now, by: .daemon) == nil)
+    #expect(try alpha.store.contents.setAside(digest, at: alpha.clock.now, by: .daemon) == nil)
     #expect(try alpha.count("blob") == 1)
   }
 }

@@ -102,8 +102,8 @@ private final class FaultyWorld {
       }
       if try resent == 0
         && nodes.allSatisfy({
-          try $0.relay.isIdle() && $0.store.nextRetry() == nil
-            && $0.store.openWork(now: clock.now).awaitingReceipt == 0
+          try $0.relay.isIdle() && $0.store.relay.nextRetry() == nil
+            && $0.store.reader.openWork(now: clock.now).awaitingReceipt == 0
         })
       {
         return
@@ -125,23 +125,23 @@ private final class FaultyWorld {
       for node in to {
         var filter = DeliveryFilter()
         (filter.documents, filter.to) = ([id], [node.id])
-        let delivery = try #require(try from.store.deliveries(filter).first)
+        let delivery = try #require(try from.store.reader.deliveries(filter).first)
         expect(
           delivery.state == .delivered,
           "\(id) to \(node.id) is \(delivery.state) \(delivery.lastError ?? "")")
-        let copies = try node.store.documents(idPrefix: id.rawValue).compactMap {
-          try node.store.incomingDocument(key: $0.summary.key)
+        let copies = try node.store.reader.documents(idPrefix: id.rawValue).compactMap {
+          try node.store.reader.incomingDocument(key: $0.summary.key)
         }
         expect(copies.count == 1, "\(copies.count) copies of \(id) at \(node.id)")
         expect(copies.first?.state == .accepted, "\(id) at \(node.id) is not accepted")
         expect(copies.first?.document.attachments.map(\.sha256) == digests, "digests of \(id)")
         for attachment in copies.first?.document.attachments ?? [] {
-          let bytes = try node.store.content(
+          let bytes = try node.store.contents.content(
             attachment.sha256, offset: 0, count: Int(attachment.size))
           expect(OpenSSLHashing().sha256(bytes) == attachment.sha256, "content of \(id)")
         }
-        let document = try from.store.documents(idPrefix: id.rawValue)[0].summary.key
-        let receipts = try from.store.statuses(document: document).filter {
+        let document = try from.store.reader.documents(idPrefix: id.rawValue)[0].summary.key
+        let receipts = try from.store.reader.statuses(document: document).filter {
           $0.from == node.id && $0.code == "01"
         }
         expect(receipts.count == 1, "\(receipts.count) receipts for \(id) of \(node.id)")

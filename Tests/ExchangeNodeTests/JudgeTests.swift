@@ -263,7 +263,7 @@ import Testing
     #expect(try node.verdicts() == ["quarantined \(test.code)"])
     #expect(try node.answers() == (test.isAnswered ? ["02 \(test.code)"] : []))
     #expect(try node.count("document") == 0)
-    let quarantined = try node.store.quarantined(limit: 10)
+    let quarantined = try node.store.reader.quarantined(limit: 10)
     #expect(quarantined.map(\.outcome) == [test.code.rawValue])
     #expect(quarantined.allSatisfy { ($0.detail ?? "").utf8.count <= 1000 })
 
@@ -315,7 +315,7 @@ import Testing
     try node.settle()
     #expect(try node.verdicts() == ["received"])
     #expect(try node.answers() == [])
-    #expect(try node.store.openWork(now: node.clock.now).unjudged == 0)
+    #expect(try node.store.reader.openWork(now: node.clock.now).unjudged == 0)
     // Ten minutes before the signing time it counts as near enough.
     node.clock.advance(by: .seconds(2999))
     try node.settle()
@@ -324,7 +324,7 @@ import Testing
     try node.settle()
     #expect(try node.verdicts() == ["accepted"])
     #expect(try node.answers() == ["01"])
-    #expect(try node.store.openWork(now: node.clock.now).unjudged == 0)
+    #expect(try node.store.reader.openWork(now: node.clock.now).unjudged == 0)
   }
 
   /// Further ahead than a wrong clock explains it is quarantined; a person who has set this machine's
@@ -338,9 +338,9 @@ import Testing
     try node.intake.store(messages)
     try node.settle()
     #expect(try node.verdicts() == ["quarantined SIGNATURE-TIME-IN-FUTURE"])
-    let key = try #require(try node.store.quarantined(limit: 1).first).key
+    let key = try #require(try node.store.reader.quarantined(limit: 1).first).key
     func release() throws {
-      try node.store.release(
+      try node.store.joining.release(
         quarantined: key, reason: "đã chỉnh đồng hồ", at: node.clock.now, by: Actor("quản trị"))
       try node.settle()
     }

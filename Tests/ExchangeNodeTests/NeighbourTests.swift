@@ -120,7 +120,7 @@ import Testing
     #expect(try node.answers() == [])
     #expect(try node.count("received") == 40)
     #expect(try node.count("history") == 80)
-    let dropped = try node.store.dropped()
+    let dropped = try node.store.reader.dropped()
     #expect(dropped.map(\.count) == [60])
     #expect(dropped.map(\.outcome) == ["SIGNATURE-NOT-SIGNED"])
     // Others are not concerned.
@@ -134,8 +134,8 @@ import Testing
   @Test func theBacklogOfAUnitIsBounded() throws {
     try node.intake.store(messages(of: .unknownType, count: 400, lane: .ordinary))
     #expect(try node.count("received") == 350)
-    #expect(try node.store.dropped().map(\.outcome) == ["BACKLOG"])
-    #expect(try node.store.dropped().map(\.count) == [50])
+    #expect(try node.store.reader.dropped().map(\.outcome) == ["BACKLOG"])
+    #expect(try node.store.reader.dropped().map(\.count) == [50])
   }
 
   @Test func documentsThatWaitForAttachmentsAreBounded() throws {

@@ -281,7 +281,7 @@ import Testing
     let mismatch = try signer.sign(try StatusCodec.encode(statement), at: beta.clock.now)
     #expect(try problem(mismatch)?.contains("manifestSha256 differs") == true)
     let key = try alpha.store.find(id.rawValue).summary.key
-    statement.manifestDigest = try alpha.store.manifestDigest(document: key)
+    statement.manifestDigest = try alpha.store.reader.manifestDigest(document: key)
     let right = try signer.sign(try StatusCodec.encode(statement), at: beta.clock.now)
     #expect(try problem(right) == nil)
 

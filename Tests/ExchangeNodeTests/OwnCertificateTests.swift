@@ -223,7 +223,7 @@ import Testing
     #expect(try nodes.0.deliveries().map(\.state) == [.refused])
     #expect(try nodes.0.deliveries().map(\.lastError) == ["SIGNATURE-UNKNOWN-SIGNER"])
 
-    func resend() throws -> [Store.ResendResult] {
+    func resend() throws -> [ResendResult] {
       try nodes.0.office.resend(
         ids: [sent.id.rawValue], filter: DeliveryFilter(), reason: "thử lại", dryRun: false)
     }

@@ -41,7 +41,7 @@ import Testing
   private func overdue() throws -> [RecordID] {
     var filter = DeliveryFilter()
     filter.overdueBefore = watch.overdueBefore
-    let found = try alpha.store.deliveries(filter)
+    let found = try alpha.store.reader.deliveries(filter)
     #expect(found.allSatisfy { watch.isOverdue($0.state, publishedAt: $0.publishedAt) })
     return found.map(\.document)
   }
@@ -49,7 +49,7 @@ import Testing
   private func expiring() throws -> [RecordID] {
     var filter = DeliveryFilter()
     filter.expiringBefore = watch.expiringBefore
-    let found = try alpha.store.deliveries(filter)
+    let found = try alpha.store.reader.deliveries(filter)
     #expect(found.allSatisfy { watch.isExpiring($0.state, expiresAt: $0.expiresAt) })
     return found.map(\.document)
   }
@@ -104,7 +104,7 @@ import Testing
         sql: "UPDATE delivery SET state = 'suspended', lastError = 'thử' WHERE key = ?",
         arguments: [key])
     }
-    _ = try alpha.store.resend(
+    _ = try alpha.store.joining.resend(
       [key], reason: "thử", dryRun: false, at: alpha.clock.now, by: Actor("văn thư"))
     try publish()
     #expect(try overdue() == [])
@@ -164,7 +164,7 @@ import Testing
     var overdue: [RecordID] = []
     var expiring: [RecordID] = []
     for _ in 0..<10 {
-      let found = try alpha.store.warnOutstanding(watch, limit: 2, at: alpha.clock.now)
+      let found = try alpha.store.relay.warnOutstanding(watch, limit: 2, at: alpha.clock.now)
       overdue += found.overdue.map(\.document)
       expiring += found.expiring.map(\.document)
     }

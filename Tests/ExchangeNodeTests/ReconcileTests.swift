@@ -55,7 +55,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered, .delivered, .delivered])
     #expect(try beta.verdicts() == ["accepted", "accepted", "accepted"])
-    let pair = try #require(try alpha.store.reconciliations(with: beta.id).first)
+    let pair = try #require(try alpha.store.reader.reconciliations(with: beta.id).first)
     #expect(pair.sent == 3)
     #expect(pair.receipts == 3)
     #expect(pair.missing == 3)
@@ -122,7 +122,7 @@ import Testing
     try exchange([restored, beta], through: broker)
     #expect(try states(restored) == [.delivered, .delivered])
     #expect(try beta.count("document", "direction = 'incoming'") == 3)
-    let told = try restored.store.quarantined(limit: 10)
+    let told = try restored.store.reader.quarantined(limit: 10)
     // A document that was taken back is not spoken of.
     #expect(told.map(\.outcome) == (isRecalled ? [] : ["STATUS-UNMATCHED"]))
     #expect(told.allSatisfy { $0.detail?.contains(lost.rawValue) == true })
@@ -145,12 +145,12 @@ import Testing
     try exchange([restored, beta], through: broker)
     #expect(try states(restored) == [.delivered, .delivered, .delivered])
     #expect(try beta.count("document", "direction = 'incoming'") == 3)
-    #expect(try restored.store.quarantined(limit: 10).isEmpty)
+    #expect(try restored.store.reader.quarantined(limit: 10).isEmpty)
     let document = try restored.store.find(lost.rawValue).summary
-    #expect(try restored.store.statuses(document: document.key).map(\.code) == ["01"])
+    #expect(try restored.store.reader.statuses(document: document.key).map(\.code) == ["01"])
     #expect(
-      try restored.store.signedManifest(document: document.key)
-        == alpha.store.signedManifest(document: alpha.store.find(lost.rawValue).summary.key))
+      try restored.store.relay.signedManifest(document: document.key)
+        == alpha.store.relay.signedManifest(document: alpha.store.find(lost.rawValue).summary.key))
   }
 
   /// Only a document of one's own, and only a whole one.
@@ -178,7 +178,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     #expect(
       broker.published.dropFirst(before).map(\.message.envelope.kind) == [.tally, .tallyAnswer])
-    #expect(try alpha.store.reconciliations(with: nil).first?.missing == 0)
+    #expect(try alpha.store.reader.reconciliations(with: nil).first?.missing == 0)
   }
 
   /// The tally of a unit says nothing about documents of others, and an answer counts once.
@@ -263,8 +263,8 @@ import Testing
     let now = alpha.clock.now
     let tally = Tally(
       id: RecordID(at: now), from: alpha.organ, to: beta.id, timestamp: now,
-      entries: try alpha.store.tallyEntries(for: beta.id, since: now))
-    let found = try narrow.store.compare(tally, of: 1_600, from: alpha.id)
+      entries: try alpha.store.relay.tallyEntries(for: beta.id, since: now))
+    let found = try narrow.store.review.compare(tally, of: 1_600, from: alpha.id)
     #expect(found.missing == tally.entries.map(\.documentId))
     #expect(found.missing.count == 1)
     #expect(found.owed == [])
@@ -310,7 +310,7 @@ import Testing
     broker.loseEverything()
     #expect(try restored.verdicts().contains("accepted"))
     #expect(try states(alpha) == [.published])
-    #expect(try alpha.store.statuses(document: 1).count == 1)
+    #expect(try alpha.store.reader.statuses(document: 1).count == 1)
 
     alpha.clock.advance(by: .seconds(1))
     try steward(alpha).tally(beta.id)
@@ -327,7 +327,7 @@ import Testing
     let restored = try TestNode(Province.beta, clock: alpha.clock)
     try steward(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
-    #expect(try alpha.store.statuses(document: 1).count == 2)
+    #expect(try alpha.store.reader.statuses(document: 1).count == 2)
     // What was forgotten is not a reason to say all again every day.
     let before = broker.published.count
     alpha.clock.advance(by: .seconds(1))
@@ -403,7 +403,7 @@ import Testing
       #expect(try narrow.verdicts().contains("quarantined TOO-LARGE"))
       #expect(try states(alpha) == [.published])
       filter.overdueBefore = alpha.clock.now.advanced(by: .seconds(-3 * 86_400))
-      #expect(try alpha.store.deliveries(filter).count == (day < 4 ? 0 : 1), "day \(day)")
+      #expect(try alpha.store.reader.deliveries(filter).count == (day < 4 ? 0 : 1), "day \(day)")
     }
   }
 
@@ -554,7 +554,7 @@ import Testing
     #expect(try alpha.count("tally") == 6)
     try exchange([alpha, restored], through: broker)
     #expect(try restored.count("document") == count)
-    let pair = try #require(try alpha.store.reconciliations(with: beta.id).first)
+    let pair = try #require(try alpha.store.reader.reconciliations(with: beta.id).first)
     #expect(pair.missing == count)
     #expect(pair.receipts == count)
   }
@@ -565,13 +565,14 @@ import Testing
     while try broker.deliver(.init(beta.id, .ordinary), into: beta.intake) > 0 {}
     try beta.settle()
     let work = try #require(
-      try beta.store.dueNotices(limit: 1, after: "", excluding: [], now: beta.clock.now).first)
-    try beta.store.settle(
+      try beta.store.relay.dueNotices(limit: 1, after: "", excluding: [], now: beta.clock.now).first
+    )
+    try beta.store.relay.settle(
       deliveries: [],
       notices: [(work.key, .suspend(code: "BROKER-REFUSED-403", reason: "thử"))],
       at: beta.clock.now)
     #expect(try !steward(beta).step())
-    let refused = try #require(try beta.store.openNotices(refused: true, limit: 10).first)
+    let refused = try #require(try beta.store.reader.openNotices(refused: true, limit: 10).first)
     #expect(refused.type == "congvan.status" && refused.code == "01")
     #expect(refused.to == alpha.id)
     #expect(try alpha.deliveries().map(\.document.rawValue) == [refused.about])
@@ -580,19 +581,19 @@ import Testing
     alpha.clock.advance(by: .seconds(86_401))
     #expect(try steward(beta).step())
     // Queued again, and still known as one that was refused.
-    #expect(try beta.store.openNotices(refused: true, limit: 10).map(\.state) == ["queued"])
+    #expect(try beta.store.reader.openNotices(refused: true, limit: 10).map(\.state) == ["queued"])
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered])
-    #expect(try beta.store.openNotices(refused: false, limit: 10).isEmpty)
+    #expect(try beta.store.reader.openNotices(refused: false, limit: 10).isEmpty)
   }
 
   @Test func noticesThatOnlyWaitAreListedButWereNotRefused() throws {
     try alpha.send(to: [Province.beta])
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
     try steward(alpha).tally(beta.id)
-    let waiting = try alpha.store.openNotices(refused: false, limit: 10)
+    let waiting = try alpha.store.reader.openNotices(refused: false, limit: 10)
     #expect(waiting.map(\.type) == ["congvan.tally"])
     #expect(waiting[0].code == nil && waiting[0].about == nil && waiting[0].nextAt == nil)
-    #expect(try alpha.store.openNotices(refused: true, limit: 10).isEmpty)
+    #expect(try alpha.store.reader.openNotices(refused: true, limit: 10).isEmpty)
   }
 }

@@ -137,7 +137,7 @@ import Testing
       express += messages.count { $0.lane == .express && $0.envelope.kind != .status }
       ordinary += messages.count { $0.lane == .ordinary }
       try answer(messages)
-      open = try node.store.deliveries(named([normal, urgent, large])).count {
+      open = try node.store.reader.deliveries(named([normal, urgent, large])).count {
         $0.state != .published
       }
     }
@@ -331,7 +331,7 @@ import Testing
     let id = try node.send(to: other)
     let messages = try take(10)
     let digest = try #require(
-      try node.store.delivery(of: id, issuedBy: node.id, to: Province.beta.organId)
+      try node.store.review.delivery(of: id, issuedBy: node.id, to: Province.beta.organId)
     ).manifestDigest
     let beta = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
     let receipt = try beta.status("01", about: id, digest: digest)

@@ -309,8 +309,8 @@ import Testing
     let sent = try node.office.send(draft)
     let id = sent.id
     #expect(sent.deliveries.map(\.to) == [Province.beta.organId, Province.gamma.organId])
-    let key = try node.store.documents(idPrefix: id.rawValue)[0].summary.key
-    let signed = try node.store.signedManifest(document: key)
+    let key = try node.store.reader.documents(idPrefix: id.rawValue)[0].summary.key
+    let signed = try node.store.relay.signedManifest(document: key)
     guard
       case .valid(let json, let signers) = node.context.verifier.verify(
         signed, from: node.id, arrivedAt: node.clock.now)

@@ -23,7 +23,7 @@ import Testing
     gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
     document = try node.send(to: [Province.beta])
     digest = try #require(
-      try node.store.delivery(of: document, issuedBy: node.id, to: Province.beta.organId)
+      try node.store.review.delivery(of: document, issuedBy: node.id, to: Province.beta.organId)
     ).manifestDigest
     try publish()
   }
@@ -223,7 +223,7 @@ import Testing
       let delivery = try #require(try other.deliveries().first)
       #expect(delivery.state == expected, "turn \(turn)")
       #expect(delivery.status == code, "turn \(turn)")
-      let shown = try other.store.statuses(
+      let shown = try other.store.reader.statuses(
         document: try other.store.find(document.rawValue).summary.key)
       #expect(shown.map(\.at) == shown.map(\.at).sorted())
       // The next permutation of three, by turns of rotating and swapping.
@@ -278,7 +278,7 @@ import Testing
     try node.intake.store(beta.pieces() + [beta.message(body: beta.document())])
     try node.settle()
     let known = try #require(
-      try node.store.incomingDocument(from: Province.beta.organId, id: beta.documentID))
+      try node.store.review.incomingDocument(from: Province.beta.organId, id: beta.documentID))
     for code in ["01", "02", "03", "04", "05", "06", "07", "15", "16", "99"] {
       node.clock.advance(by: .seconds(1))
       let status = try beta.status(code, about: beta.documentID, digest: known.manifestDigest)
@@ -290,12 +290,12 @@ import Testing
     #expect(
       try node.verdicts() == ["accepted"]
         + Array(repeating: "quarantined STATUS-UNMATCHED", count: 11))
-    #expect(try node.store.statuses(document: known.key).map(\.code) == ["01"])
+    #expect(try node.store.reader.statuses(document: known.key).map(\.code) == ["01"])
     #expect(try node.texts("SELECT coalesce(frozen, '-') FROM document") == ["-", "-"])
     // What came is shown at the document it is about, as not believed.
-    #expect(try node.store.unbelieved(document: known.key).count == 10)
+    #expect(try node.store.reader.unbelieved(document: known.key).count == 10)
     let own = try node.store.find(document.rawValue, preferring: "outgoing").summary
-    #expect(try node.store.unbelieved(document: own.key).map(\.code) == ["13"])
+    #expect(try node.store.reader.unbelieved(document: own.key).map(\.code) == ["13"])
   }
 
   /// 15 and 16 answer a take-back, or a replacement; without either there is nothing to answer.
@@ -325,13 +325,13 @@ import Testing
     try node.intake.store(beta.pieces() + [beta.message(body: beta.document())])
     try node.settle()
     let known = try #require(
-      try node.store.incomingDocument(from: Province.beta.organId, id: beta.documentID))
+      try node.store.review.incomingDocument(from: Province.beta.organId, id: beta.documentID))
     let request = try beta.status("13", about: beta.documentID, digest: known.manifestDigest)
     try node.intake.store([beta.message(.status, id: request.id.rawValue, body: request.body)])
     try node.settle()
     #expect(try node.answers() == ["01"])
     #expect(
-      try node.store.statuses(document: known.key).map(\.code) == ["01", "13"])
+      try node.store.reader.statuses(document: known.key).map(\.code) == ["01", "13"])
   }
 }
 

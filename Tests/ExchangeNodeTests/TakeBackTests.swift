@@ -102,7 +102,7 @@ import Testing
   }
 
   private func open(_ node: TestNode) throws -> [RecordID] {
-    try node.store.incomingDocuments(limit: 10, recalled: true).map(\.document.id)
+    try node.store.reader.incomingDocuments(limit: 10, recalled: true).map(\.document.id)
   }
 
   @Test(arguments: [true, false]) func anOpenTakeBackIsListedUntilItIsAnswered(_ agrees: Bool)
@@ -116,7 +116,8 @@ import Testing
     #expect(try open(beta) == [])
     try exchange([alpha, beta], through: broker)
     #expect(try open(beta) == [id])
-    #expect(try beta.store.incomingDocuments(limit: 10).map(\.hasOpenTakeBack) == [false, true])
+    #expect(
+      try beta.store.reader.incomingDocuments(limit: 10).map(\.hasOpenTakeBack) == [false, true])
     // An answer of another kind is none.
     _ = try beta.office.refuse(other.rawValue, reason: "nhầm nơi nhận")
     _ = try beta.office.refuse(id.rawValue, reason: "nhầm nơi nhận")
@@ -193,7 +194,9 @@ import Testing
     #expect(try frozen(alpha) == ["replaced", "-"])
     #expect(try frozen(beta) == ["replaced", "-"])
     #expect(
-      try beta.store.incomingDocuments(limit: 10).map(\.document.frozen) == [nil, "replaced"])
+      try beta.store.reader.incomingDocuments(limit: 10).map(\.document.frozen) == [
+        nil, "replaced",
+      ])
   }
 
   /// The daemon had claimed it: the pieces are out, the manifest must not follow.
@@ -244,7 +247,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     #expect(try alpha.deliveries().first?.state == .cancelled)
     #expect(try beta.count("document") == (isReplaced ? 1 : 0))
-    let pairs = try alpha.store.reconciliations(with: nil)
+    let pairs = try alpha.store.reader.reconciliations(with: nil)
     #expect(pairs.count == (isReplaced ? 1 : 0))
     #expect(pairs.allSatisfy { $0.missing == 0 && $0.sent == $0.receipts })
   }
@@ -371,10 +374,10 @@ import Testing
     _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
     try exchange([alpha, beta], through: broker)
     let since = Timestamp(microseconds: 0)
-    #expect(try alpha.store.tallyEntries(for: beta.id, since: since)[0].takeBack != nil)
+    #expect(try alpha.store.relay.tallyEntries(for: beta.id, since: since)[0].takeBack != nil)
     _ = try beta.office.answerRecall(id.rawValue, agree: false, reason: "đã thi hành")
     try exchange([alpha, beta], through: broker)
-    #expect(try alpha.store.tallyEntries(for: beta.id, since: since)[0].takeBack == nil)
+    #expect(try alpha.store.relay.tallyEntries(for: beta.id, since: since)[0].takeBack == nil)
   }
 
   /// Nothing is left to do about a failed delivery of what is not in force any more.
@@ -383,13 +386,13 @@ import Testing
     try exchange([alpha, beta], through: broker)
     _ = try beta.office.refuse(id.rawValue, reason: "gửi nhầm")
     try exchange([alpha, beta], through: broker)
-    #expect(try alpha.store.openWork(now: alpha.clock.now).failed == 1)
+    #expect(try alpha.store.reader.openWork(now: alpha.clock.now).failed == 1)
     _ = try alpha.office.recall(id.rawValue, reason: "nhầm")
-    #expect(try alpha.store.openWork(now: alpha.clock.now).failed == 0)
+    #expect(try alpha.store.reader.openWork(now: alpha.clock.now).failed == 0)
     #expect(try alpha.deliveries().map(\.state) == [.refused])
     var filter = DeliveryFilter()
     filter.isInForce = true
-    #expect(try alpha.store.deliveries(filter).isEmpty)
+    #expect(try alpha.store.reader.deliveries(filter).isEmpty)
   }
 
   /// Two people at two desks of one unit do the same at the same moment.

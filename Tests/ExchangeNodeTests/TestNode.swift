@@ -136,7 +136,7 @@ final class TestNode: Sendable {
       """)
   }
 
-  func deliveries() throws -> [DeliverySummary] { try store.deliveries(DeliveryFilter()) }
+  func deliveries() throws -> [DeliverySummary] { try store.reader.deliveries(DeliveryFilter()) }
 }
 
 /// Carries everything between nodes until nothing moves. Returns when all queues are empty.

@@ -146,7 +146,7 @@ import Testing
   ])
   func impossibleRowsAreRefused(_ statement: String) throws {
     try test.issue()
-    try test.store.store(messages: [test.message("thân")], pieces: [], at: test.clock.now)
+    try test.store.intake.store(messages: [test.message("thân")], pieces: [], at: test.clock.now)
     try test.sql(
       """
       INSERT INTO status (direction, id, documentID, fromUnit, toUnit, code, at, signed, recordedAt)

@@ -176,19 +176,20 @@ import Testing
       (0, size), (0, 10), (size - 3, 10), (size, 10), (size + 5, 10), (size / 2, 1), (5, 0),
     ] {
       let expected = offset < size ? Data(data[offset..<min(size, offset + count)]) : Data()
-      #expect(try test.store.content(digest, offset: Int64(offset), count: count) == expected)
+      #expect(
+        try test.store.contents.content(digest, offset: Int64(offset), count: count) == expected)
     }
   }
 
   @Test func whatIsNotThereIsMissing() throws {
     let test = try TestStore()
     #expect(throws: StoreError(.contentMissing, "")) {
-      try test.store.content(TestStore.hash(Data()), offset: 0, count: 1)
+      try test.store.contents.content(TestStore.hash(Data()), offset: 0, count: 1)
     }
     try test.issue(content: Data(count: 400_000))
     try FileManager.default.removeItem(atPath: test.folder.path("blobs"))
     #expect(throws: StoreError(.contentMissing, "")) {
-      try test.store.content(TestStore.hash(Data(count: 400_000)), offset: 0, count: 1)
+      try test.store.contents.content(TestStore.hash(Data(count: 400_000)), offset: 0, count: 1)
     }
   }
 

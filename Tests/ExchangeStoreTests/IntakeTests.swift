@@ -21,7 +21,7 @@ import Testing
   private var now: Timestamp { test.clock.now }
 
   private func store(_ messages: [ReceivedMessage] = [], pieces: [ReceivedPiece] = []) throws {
-    try test.store.store(messages: messages, pieces: pieces, at: now)
+    try test.store.intake.store(messages: messages, pieces: pieces, at: now)
   }
 
   private func parts(_ content: Data, from sender: UnitID = TestStore.beta) -> [ReceivedPiece] {
@@ -43,12 +43,12 @@ import Testing
   /// Assembles what is complete, as the node does. Returns what was intact.
   @discardableResult
   private func assemble() throws -> [Bool] {
-    try test.store.completeTransfers().map { transfer in
+    try test.store.contents.completeTransfers().map { transfer in
       let name = test.store.files.spoolName(
         sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
       let isIntact = try test.store.files.assemble(
         name, digest: transfer.sha256, size: transfer.size)
-      try test.store.finish(transfer, isIntact: isIntact, at: now)
+      try test.store.contents.finish(transfer, isIntact: isIntact, at: now)
       return isIntact
     }
   }
@@ -108,25 +108,27 @@ import Testing
     try store(pieces: parts)
     #expect(try test.count("transfer") == 0)
     #expect(
-      try test.store.content(TestStore.hash(content), offset: 0, count: content.count) == content)
+      try test.store.contents.content(TestStore.hash(content), offset: 0, count: content.count)
+        == content)
   }
 
   @Test func transfersOfTwoSendersDoNotMix() throws {
     let parts = parts(Self.large(1))
     let others = self.parts(Self.large(1), from: TestStore.gamma)
     try store(pieces: [parts[0], others[1], parts[1]])
-    #expect(try test.store.completeTransfers().isEmpty)
+    #expect(try test.store.contents.completeTransfers().isEmpty)
     try store(pieces: [others[0], others[2]])
-    #expect(try test.store.completeTransfers().map(\.sender) == [TestStore.gamma])
+    #expect(try test.store.contents.completeTransfers().map(\.sender) == [TestStore.gamma])
     #expect(try assemble() == [true])
     #expect(try test.count("blob") == 1)
     let content = TestStore.hash(Self.large(1))
-    #expect(try test.store.has(content, from: TestStore.gamma))
-    #expect(try !test.store.has(content, from: TestStore.beta), "has not shown that it has it")
+    #expect(try test.store.intake.has(content, from: TestStore.gamma))
+    #expect(
+      try !test.store.intake.has(content, from: TestStore.beta), "has not shown that it has it")
     try store(pieces: [parts[2]])
-    #expect(try test.store.completeTransfers().map(\.sender) == [TestStore.beta])
+    #expect(try test.store.contents.completeTransfers().map(\.sender) == [TestStore.beta])
     #expect(try assemble() == [true])
-    #expect(try test.store.has(content, from: TestStore.beta))
+    #expect(try test.store.intake.has(content, from: TestStore.beta))
     #expect(try test.count("blob") == 1)
   }
 
@@ -142,12 +144,12 @@ import Testing
     let file = Attachment(
       name: "a.pdf", mediaType: "application/pdf", size: Int64(Self.large(1).count),
       sha256: digest)
-    #expect(try test.store.look(for: [file], from: TestStore.beta).spoiled == [digest])
-    #expect(try test.store.look(for: [file], from: TestStore.gamma).spoiled == [])
+    #expect(try test.store.review.look(for: [file], from: TestStore.beta).spoiled == [digest])
+    #expect(try test.store.review.look(for: [file], from: TestStore.gamma).spoiled == [])
     #expect(try test.count("transfer") == 0)
     // It comes again: until it is hashed nobody knows, and then it is good.
     try store(pieces: self.parts(Self.large(1)))
-    #expect(try test.store.look(for: [file], from: TestStore.beta).spoiled == [])
+    #expect(try test.store.review.look(for: [file], from: TestStore.beta).spoiled == [])
     #expect(try assemble() == [true])
     #expect(try test.count("spoiled") == 0)
   }
@@ -156,9 +158,9 @@ import Testing
     let part = try #require(
       PieceAddress(sha256: TestStore.hash(Data()), offset: 0, size: Int64(3 * Self.piece)))
     try store(pieces: [parts(Self.large(1))[0]])
-    #expect(try test.store.hasRoom(for: part, from: TestStore.beta, limit: 4 << 20))
-    #expect(try !test.store.hasRoom(for: part, from: TestStore.beta, limit: 1 << 20))
-    #expect(try test.store.hasRoom(for: part, from: TestStore.gamma, limit: 1 << 20))
+    #expect(try test.store.intake.hasRoom(for: part, from: TestStore.beta, limit: 4 << 20))
+    #expect(try !test.store.intake.hasRoom(for: part, from: TestStore.beta, limit: 1 << 20))
+    #expect(try test.store.intake.hasRoom(for: part, from: TestStore.gamma, limit: 1 << 20))
   }
 
   // MARK: After a crash
@@ -179,13 +181,15 @@ import Testing
     try test.folder.write(Data("rest".utf8), as: "tmp/rest")
     try test.folder.write(Data("rest".utf8), as: "spool/rest.part")
 
-    try test.reopened().sweepContent(at: test.clock.now)
+    try test.reopened().contents.sweepContent(at: test.clock.now)
     let blobs = try names(in: "blobs")
     #expect(blobs.count == 1)
     #expect(blobs.contains { $0.contains(TestStore.hash(kept).hex) })
     #expect(try names(in: "spool") == spooled)
     #expect(try names(in: "tmp") == [])
-    #expect(try test.store.content(TestStore.hash(kept), offset: 0, count: 10) == kept.prefix(10))
+    #expect(
+      try test.store.contents.content(TestStore.hash(kept), offset: 0, count: 10) == kept.prefix(10)
+    )
   }
 
   /// Whoever takes content in holds the sweep off until the row is there.
@@ -195,16 +199,18 @@ import Testing
     let (started, start) = AsyncStream<Void>.makeStream()
     let sweeping = Task.detached {
       for await _ in started { break }
-      try store.sweepContent(at: test.clock.now)
+      try store.contents.sweepContent(at: test.clock.now)
     }
     try store.files.keeping {
       let stored = try store.files.ingest(content)
       start.finish()
-      try store.store(
+      try store.intake.store(
         messages: [], pieces: [.whole(stored, from: TestStore.beta)], at: test.clock.now)
     }
     try await sweeping.value
-    #expect(try store.content(TestStore.hash(content), offset: 0, count: 10) == content.prefix(10))
+    #expect(
+      try store.contents.content(TestStore.hash(content), offset: 0, count: 10)
+        == content.prefix(10))
   }
 
   /// The blob was renamed into place and the process killed before its row; the node comes up hours
@@ -213,14 +219,14 @@ import Testing
     let content = Self.large(5)
     let digest = TestStore.hash(content)
     try store(pieces: parts(content))
-    let transfer = try #require(try test.store.completeTransfers().first)
+    let transfer = try #require(try test.store.contents.completeTransfers().first)
     let name = test.store.files.spoolName(
       sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
     #expect(try test.store.files.assemble(name, digest: digest, size: transfer.size))
 
-    try test.reopened().sweepContent(at: test.clock.now)
+    try test.reopened().contents.sweepContent(at: test.clock.now)
     #expect(try assemble() == [true])
-    #expect(try test.store.content(digest, offset: 0, count: content.count) == content)
+    #expect(try test.store.contents.content(digest, offset: 0, count: content.count) == content)
   }
 
   /// The pieces are in the spool and their rows are not: they come again and are stored again.

@@ -17,7 +17,7 @@ import Testing
     var keys: Set<Int64> = []
     var last: Int64 = 0
     var isOrdered = true
-    try test.store.eachDelivery(DeliveryFilter()) { delivery in
+    try test.store.reader.eachDelivery(DeliveryFilter()) { delivery in
       keys.insert(delivery.key)
       isOrdered = isOrdered && delivery.key > last
       last = delivery.key
@@ -38,9 +38,9 @@ import Testing
       SELECT 'U', i, randomblob(32), 'x', 1, 'ordinary', 'quarantined', 'X', 0, 0 FROM n
       """)
     var keys: [Int64] = []
-    let hasMore = try test.store.eachQuarantined(limit: limit) { keys.append($0.key) }
+    let hasMore = try test.store.reader.eachQuarantined(limit: limit) { keys.append($0.key) }
     #expect(keys.count == min(limit, count) && hasMore == (limit < count))
     #expect(keys == keys.sorted(by: >) && Set(keys).count == keys.count)
-    #expect(try test.store.quarantinedCount() == count)
+    #expect(try test.store.reader.quarantinedCount() == count)
   }
 }

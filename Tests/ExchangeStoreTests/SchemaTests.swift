@@ -80,7 +80,7 @@ import Testing
       try Int.fetchAll($0, sql: "SELECT size FROM blob WHERE isUnnamed = 1")
     }
     #expect(unnamed == [3], "content of this unit, and content that a document names, has a name")
-    #expect(try store.documents(idPrefix: "019a0000").map(\.summary.subject) == ["Cũ"])
+    #expect(try store.reader.documents(idPrefix: "019a0000").map(\.summary.subject) == ["Cũ"])
   }
 
   /// A backup is not in WAL mode yet. Whoever opens it wants to change that, and SQLite gives up at
@@ -101,7 +101,7 @@ import Testing
     }.start()
     isHeld.wait()
     let store = try Store(folder: folder.url.path, hashing: OpenSSLHashing())
-    #expect(try store.deliveries(DeliveryFilter()).count == 1)
+    #expect(try store.reader.deliveries(DeliveryFilter()).count == 1)
   }
 
   // MARK: What cannot be used

@@ -52,9 +52,9 @@ final class TestStore: Sendable {
   /// What waits for the judge, the ordinary lane first.
   func unjudged() throws -> [UnjudgedMessage] {
     try Lane.allCases.flatMap { lane in
-      try store.waiting(lane, after: "", units: 10, count: 10, now: clock.now, aside: [])
+      try store.review.waiting(lane, after: "", units: 10, count: 10, now: clock.now, aside: [])
         .flatMap(\.messages)
-    }.compactMap { try store.unjudged(key: $0.key) }
+    }.compactMap { try store.review.unjudged(key: $0.key) }
   }
 
   // MARK: Values
@@ -93,14 +93,14 @@ final class TestStore: Sendable {
     urgency: Urgency = .normal
   ) throws -> [Int64] {
     let document = try document(to: recipients, content: content, urgency: urgency)
-    try store.issue([document], at: clock.now, by: Actor("văn thư"))
+    try store.joining.issue([document], at: clock.now, by: Actor("văn thư"))
     var filter = DeliveryFilter()
     filter.documents = [document.manifest.documentID]
-    return try store.deliveries(filter).map(\.key)
+    return try store.reader.deliveries(filter).map(\.key)
   }
 
   func delivery(_ key: Int64) throws -> DeliverySummary? {
-    try store.deliveries(DeliveryFilter()).first { $0.key == key }
+    try store.reader.deliveries(DeliveryFilter()).first { $0.key == key }
   }
 
   /// A message as the intake hands it over.

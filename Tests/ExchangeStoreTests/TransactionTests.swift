@@ -17,11 +17,11 @@ import Testing
   private var now: Timestamp { test.clock.now }
 
   private func settle(_ key: Int64, _ result: RelayResult) throws {
-    try test.store.settle(deliveries: [(key, result)], notices: [], at: now)
+    try test.store.relay.settle(deliveries: [(key, result)], notices: [], at: now)
   }
 
   private func due(_ limit: Int = 10, excluding: Set<Int64> = []) throws -> [DeliveryWork] {
-    try test.store.dueDeliveries(limit: limit, excluding: excluding, now: now)
+    try test.store.relay.dueDeliveries(limit: limit, excluding: excluding, now: now)
   }
 
   private func retry(after: Duration = .seconds(60), progress: Int64 = 0) -> RelayResult {
@@ -60,9 +60,9 @@ import Testing
   @Test func issueIsAllOrNothing() throws {
     let good = try test.document(content: Data("một".utf8))
     let twice = try test.document(content: Data("hai".utf8))
-    try test.store.issue([twice], at: now, by: actor)
+    try test.store.joining.issue([twice], at: now, by: actor)
     #expect(throws: StoreError.self) {
-      try test.store.issue([good, twice], at: now, by: actor)
+      try test.store.joining.issue([good, twice], at: now, by: actor)
     }
     #expect(try test.count("document") == 1)
     #expect(try test.count("delivery") == 1)
@@ -79,7 +79,7 @@ import Testing
     #expect(try due().map(\.key) == flash + urgent + first + last)
     #expect(try due(2).map(\.key) == flash + urgent)
     #expect(try due(2, excluding: Set(flash)).map(\.key) == urgent + first)
-    let express = try test.store.dueDeliveries(
+    let express = try test.store.relay.dueDeliveries(
       limit: 10, of: .urgent ... .flash, excluding: [], now: now)
     #expect(express.map(\.key) == flash + urgent)
   }
@@ -93,11 +93,11 @@ import Testing
       try due(6).map(\.key) == urgent + [many[0], others[0], many[1], others[1], many[2]])
     #expect(try due(2, excluding: Set(urgent + many[..<4])).map(\.key) == [many[4], others[0]])
     // The unit that was served last comes last.
-    let next = try test.store.dueDeliveries(
+    let next = try test.store.relay.dueDeliveries(
       limit: 4, after: TestStore.beta.rawValue, excluding: [], now: now)
     #expect(next.map(\.key) == urgent + [others[0], many[0], others[1]])
     #expect(
-      try test.store.dueDeliveries(
+      try test.store.relay.dueDeliveries(
         limit: 1, of: .normal ... .normal, after: TestStore.gamma.rawValue, excluding: [], now: now
       ).map(\.key) == [many[0]])
   }
@@ -106,11 +106,11 @@ import Testing
     let key = try #require(try test.issue().first)
     try settle(key, retry(after: .seconds(60), progress: 3))
     #expect(try due().isEmpty)
-    #expect(try test.store.nextRetry() == now.advanced(by: .seconds(60)))
-    #expect(try !test.store.hasDueWork(now: now))
+    #expect(try test.store.relay.nextRetry() == now.advanced(by: .seconds(60)))
+    #expect(try !test.store.relay.hasDueWork(now: now))
     test.clock.advance(by: .seconds(60))
     #expect(try due().map(\.progress) == [3])
-    #expect(try test.store.hasDueWork(now: now))
+    #expect(try test.store.relay.hasDueWork(now: now))
   }
 
   // MARK: Settle
@@ -118,7 +118,7 @@ import Testing
   @Test func interruptedKeepsTheProgressAndNothingElse() throws {
     let key = try #require(try test.issue().first)
     let changedAt = try #require(
-      try test.store.dueDeliveries(limit: 1, excluding: [], now: now).first?.changedAt)
+      try test.store.relay.dueDeliveries(limit: 1, excluding: [], now: now).first?.changedAt)
     try settle(key, .interrupted(progress: 7, changedAt: changedAt))
     let work = try #require(try due().first)
     #expect(work.progress == 7)
@@ -171,7 +171,7 @@ import Testing
         """, [state.rawValue])
     }
     let before = try test.sql("SELECT * FROM delivery, history")
-    let results = try test.store.resend(
+    let results = try test.store.joining.resend(
       [key], reason: "gửi lại", dryRun: isDryRun, at: now, by: actor)
     let isSent = [.retrying, .suspended, .refused, .expired, .cancelled].contains(state)
     #expect(results.count == 1)
@@ -192,30 +192,31 @@ import Testing
   /// asked for it; while another process works on it, the daemon leaves it alone.
   @Test func aResendThatEndedHalfWayGoesOn() throws {
     let document = try test.document(
-      to: (0..<(2 * Store.resendStep + 10)).map { TestStore.unit("CDCS.\($0)") })
-    try test.store.issue([document], at: now, by: actor)
-    let keys = try test.store.deliveries(DeliveryFilter()).map(\.key)
-    try test.store.settle(
+      to: (0..<(2 * Joining.resendStep + 10)).map { TestStore.unit("CDCS.\($0)") })
+    try test.store.joining.issue([document], at: now, by: actor)
+    let keys = try test.store.reader.deliveries(DeliveryFilter()).map(\.key)
+    try test.store.relay.settle(
       deliveries: keys.map { ($0, .suspend(code: "BROKER-NO-ROUTE", reason: "")) }, notices: [],
       at: now)
     // The disk fails in the second step: what the first one did stays.
     try test.sql(
       """
       CREATE TRIGGER trouble BEFORE UPDATE OF state ON delivery WHEN NEW.state = 'queued'
-        AND OLD.key > \(keys[Store.resendStep + 5])
+        AND OLD.key > \(keys[Joining.resendStep + 5])
       BEGIN SELECT RAISE(ABORT, 'disk full'); END
       """)
     #expect(throws: StoreError.self) {
-      try test.store.resend(keys, reason: "đã sửa hàng đợi", dryRun: false, at: now, by: actor)
+      try test.store.joining.resend(
+        keys, reason: "đã sửa hàng đợi", dryRun: false, at: now, by: actor)
     }
-    #expect(try test.count("delivery", "state = 'queued'") == Store.resendStep)
+    #expect(try test.count("delivery", "state = 'queued'") == Joining.resendStep)
     try test.sql("DROP TRIGGER trouble")
     let again = try test.reopened()
     let isTaken: Int? = try test.store.files.exclusively("resend.lock") {
       try again.continueResends(at: now)
     }
     #expect(isTaken == 0)
-    #expect(try again.continueResends(at: now) == Store.resendStep + 10)
+    #expect(try again.continueResends(at: now) == Joining.resendStep + 10)
     #expect(try again.continueResends(at: now) == 0)
     #expect(try test.count("delivery", "state = 'queued'") == keys.count)
     #expect(
@@ -230,7 +231,7 @@ import Testing
     let key = try #require(try test.issue().first)
     try settle(key, .suspend(code: "X", reason: ""))
     #expect(throws: StoreError(.notFound, "")) {
-      try test.store.resend([key, 999], reason: "x", dryRun: false, at: now, by: actor)
+      try test.store.joining.resend([key, 999], reason: "x", dryRun: false, at: now, by: actor)
     }
     #expect(try test.delivery(key)?.state == .suspended)
   }

@@ -87,9 +87,9 @@ package final class Intake: DeliverySink {
         case .nothing: break
         }
       }
-      try store.store(messages: messages, pieces: pieces, quota: limits.quota, at: clock.now)
+      try store.intake.store(messages: messages, pieces: pieces, quota: limits.quota, at: clock.now)
     }
-    try store.removeDiscarded(waits: false)
+    try store.review.removeDiscarded(waits: false)
     for message in messages {
       guard let (outcome, detail) = message.fault else { continue }
       quarantineLog?.note(
@@ -151,10 +151,12 @@ package final class Intake: DeliverySink {
     guard address.size <= limits.documentBytes else {
       return .message(received(message, .tooLarge, "an attachment of \(address.size) bytes"))
     }
-    if try store.has(address.sha256, from: sender) || store.isSecret(address.sha256, from: sender) {
+    if try store.intake.has(address.sha256, from: sender)
+      || store.intake.isSecret(address.sha256, from: sender)
+    {
       return .nothing
     }
-    guard try store.hasRoom(for: address, from: sender, limit: try pendingLimit()) else {
+    guard try store.intake.hasRoom(for: address, from: sender, limit: try pendingLimit()) else {
       return .message(
         received(message, .tooLarge, "too much content of “\(sender)” that no document names"))
     }
@@ -162,7 +164,7 @@ package final class Intake: DeliverySink {
       guard hashing.sha256(body) == address.sha256 else {
         return .piece(.spoiled(sender: sender, sha256: address.sha256))
       }
-      if try store.has(address.sha256) {
+      if try store.intake.has(address.sha256) {
         return .piece(.known(address.sha256, size: address.size, from: sender))
       }
       return .piece(.whole(try store.files.ingest(body, digest: address.sha256), from: sender))

@@ -106,7 +106,7 @@ package final class Judge: Sendable {
   /// is kept for the ordinary lane, so that no amount of urgent messages starves it.
   private func judgeFresh(_ turns: inout Turns, now: Timestamp, aside: Set<Int64>) throws -> Int {
     func waiting(_ lane: Lane) throws -> [WaitingMessages] {
-      let found = try context.store.waiting(
+      let found = try context.store.review.waiting(
         lane, after: turns.last[lane] ?? "", units: Self.units, count: Self.batchCount, now: now,
         aside: aside)
       turns.last[lane] = found.count == Self.units ? found.last?.sender : nil
@@ -148,7 +148,7 @@ package final class Judge: Sendable {
       {
         try apply(&batch)
       }
-      if let row = try context.store.unjudged(key: next.key) { judge(row, into: &batch) }
+      if let row = try context.store.review.unjudged(key: next.key) { judge(row, into: &batch) }
       fair.charge(sender, ContinuousClock.now - begun)
     }
   }
@@ -180,7 +180,7 @@ package final class Judge: Sendable {
     var judged = batch.judged
     batch.judged = []
     refusedNow.withLock { $0 = [] }
-    let failures = try context.store.apply(
+    let failures = try context.store.review.apply(
       judged.map(\.judgement), at: context.clock.now, quota: limits.quota)
     for item in judged {
       if let error = failures[item.row.key] { setAside(item.row, error, &batch) }
@@ -198,7 +198,7 @@ package final class Judge: Sendable {
     let before = ripeAgainAt.withLock { $0 }
     var batch = Batch()
     while true {
-      let (rows, isAll) = try context.store.ripe(
+      let (rows, isAll) = try context.store.review.ripe(
         limit: Self.batchCount, passedOver: turns.passedOver, at: context.clock.now)
       if rows.isEmpty {
         guard !isAll else { break }
@@ -232,7 +232,7 @@ package final class Judge: Sendable {
     var finished = 0
     var bytes: Int64 = 0
     var failure: (any Error)?
-    for transfer in try context.store.completeTransfers() {
+    for transfer in try context.store.contents.completeTransfers() {
       do {
         try assemble(transfer)
         finished += 1
@@ -243,7 +243,7 @@ package final class Judge: Sendable {
       {
         log.error(
           "pieces that came are lost here and have to come again", metadata: ["error": "\(error)"])
-        try context.store.lose(transfer, at: context.clock.now)
+        try context.store.contents.lose(transfer, at: context.clock.now)
       } catch {
         failure = error
       }
@@ -258,7 +258,7 @@ package final class Judge: Sendable {
       sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
     try files.keeping {
       let isIntact = try files.assemble(name, digest: transfer.sha256, size: transfer.size)
-      try context.store.finish(transfer, isIntact: isIntact, at: context.clock.now)
+      try context.store.contents.finish(transfer, isIntact: isIntact, at: context.clock.now)
     }
   }
 
@@ -345,7 +345,8 @@ package final class Judge: Sendable {
     }
     let digest = context.hashing.sha256(content)
     let evidence = signers.map(\.evidence).joined(separator: "; ")
-    if let known = try context.store.incomingDocument(from: sender, id: manifest.documentID) {
+    if let known = try context.store.review.incomingDocument(from: sender, id: manifest.documentID)
+    {
       if known.manifestDigest != digest {
         return try refuse(
           .conflict, "document \(manifest.documentID) is known with another manifest",
@@ -353,7 +354,7 @@ package final class Judge: Sendable {
       }
       if known.received != message.key { return (.duplicate(of: known.received), evidence) }
     }
-    let here = try context.store.look(for: manifest.attachments, from: sender)
+    let here = try context.store.review.look(for: manifest.attachments, from: sender)
     if let contradiction = here.contradiction {
       return try refuse(.rule, "attachments: \(contradiction)", content: content)
     }
@@ -428,9 +429,9 @@ package final class Judge: Sendable {
   ) throws -> Int64? {
     guard [.unknownSigner, .expired, .untrustedChain].contains(problem),
       let id = RecordID(message.messageID),
-      let known = try context.store.incomingDocument(from: sender, id: id),
+      let known = try context.store.review.incomingDocument(from: sender, id: id),
       known.received != message.key,
-      try context.store.signedManifest(document: known.key) == message.body
+      try context.store.relay.signedManifest(document: known.key) == message.body
     else { return nil }
     return known.received
   }
@@ -448,13 +449,13 @@ package final class Judge: Sendable {
     else { return nil }
     let digest = context.hashing.sha256(content)
     // A damaged copy says nothing about the document that is here already.
-    if let known = try context.store.incomingDocument(from: sender, id: id),
+    if let known = try context.store.review.incomingDocument(from: sender, id: id),
       known.received != message.key, known.manifestDigest == digest
     {
       return nil
     }
     let now = context.clock.now
-    switch try context.store.refusal(
+    switch try context.store.review.refusal(
       of: message.key, about: id, to: sender, outcome, since: now.advanced(by: .seconds(-3600)),
       now: now, quota: limits.quota)
     {

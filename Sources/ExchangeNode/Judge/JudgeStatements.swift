@@ -55,13 +55,14 @@ extension Judge {
   private func judgeTakeBack(
     _ status: StatusStatement, from sender: UnitID, _ evidence: String
   ) throws -> Decided {
-    if let document = try context.store.incomingDocument(from: sender, id: status.documentID) {
+    if let document = try context.store.review.incomingDocument(from: sender, id: status.documentID)
+    {
       guard document.manifestDigest == status.manifestDigest else {
         return quarantine(.statusUnmatched, "manifestSha256: is not the digest of the document")
       }
       return (.status(status, about: document.key, effect: nil), evidence)
     }
-    let own = try context.store.delivery(
+    let own = try context.store.review.delivery(
       of: status.documentID, issuedBy: context.unit.organId, to: sender)
     guard own == nil else {
       return quarantine(
@@ -78,7 +79,7 @@ extension Judge {
     _ status: StatusStatement, from sender: UnitID, _ evidence: String
   ) throws -> Decided {
     guard
-      let delivery = try context.store.delivery(
+      let delivery = try context.store.review.delivery(
         of: status.documentID, issuedBy: context.unit.organId, to: sender)
     else { return try unmatched(status, from: sender) }
     let isSame = delivery.manifestDigest == status.manifestDigest
@@ -86,7 +87,7 @@ extension Judge {
       return quarantine(.statusUnmatched, "manifestSha256: is not the digest of our document")
     }
     if [.changeAccepted, .changeRefused].contains(status.code) {
-      guard try context.store.hasAskedBack(document: delivery.document, of: sender) else {
+      guard try context.store.review.hasAskedBack(document: delivery.document, of: sender) else {
         return quarantine(
           .statusUnmatched,
           "statusCode: \(status.code) answers a take-back (13), and this node knows of none: a "
@@ -102,7 +103,8 @@ extension Judge {
   }
 
   private func unmatched(_ status: StatusStatement, from sender: UnitID) throws -> Decided {
-    guard try context.store.incomingDocument(from: sender, id: status.documentID) == nil else {
+    guard try context.store.review.incomingDocument(from: sender, id: status.documentID) == nil
+    else {
       return quarantine(
         .statusUnmatched,
         "statusCode: \(status.code) of “\(sender)” about its own document; a sender may only say 13"
@@ -122,7 +124,7 @@ extension Judge {
       guard isThisUnit(tally.to) else {
         return quarantine(.notAddressed, "to: is “\(tally.to)”")
       }
-      let found = try context.store.compare(tally, of: message.body.count, from: sender)
+      let found = try context.store.review.compare(tally, of: message.body.count, from: sender)
       let now = context.clock.now
       let answer = TallyAnswer(
         id: RecordID(at: now), tallyID: tally.id, from: context.unit, to: sender, timestamp: now,

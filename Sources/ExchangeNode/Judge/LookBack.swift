@@ -28,7 +28,9 @@ extension Judge {
   /// others. To be called before anything is taken in.
   package func announce() throws {
     guard !reconsidering.withLock({ $0.isAnnounced }) else { return }
-    if let identity = context.signer.identity { try context.store.announce(signer: identity, at: context.clock.now) }
+    if let identity = context.signer.identity {
+      try context.store.review.announce(signer: identity, at: context.clock.now)
+    }
     reconsidering.withLock { $0.isAnnounced = true }
   }
 
@@ -42,10 +44,10 @@ extension Judge {
     let units = context.directory.current.units
     if reconsidering.withLock({ $0.units != units }) {
       let basis = self.basis(units)
-      let isNew = try context.store.trustBasis() != basis
+      let isNew = try context.store.review.trustBasis() != basis
       let keys =
         isNew
-        ? try context.store.reconsiderable(
+        ? try context.store.review.reconsiderable(
           perUnit: Self.reconsideredPerUnit, limit: Self.reconsidered) : nil
       reconsidering.withLock {
         $0.units = units
@@ -55,13 +57,13 @@ extension Judge {
     }
     let (next, basis) = reconsidering.withLock { ($0.keys?.suffix(Self.lookBackBatch), $0.basis) }
     guard let next else { return 0 }
-    let count = try context.store.reconsider(Array(next), at: context.clock.now)
+    let count = try context.store.review.reconsider(Array(next), at: context.clock.now)
     let isOver = reconsidering.withLock { state in
       state.keys?.removeLast(next.count)
       if state.keys?.isEmpty == true { state.keys = nil }
       return state.keys == nil
     }
-    if isOver { try context.store.setTrustBasis(basis, at: context.clock.now) }
+    if isOver { try context.store.review.setTrustBasis(basis, at: context.clock.now) }
     if count > 0 {
       log.notice(
         "directory or trust changed: statuses that were not believed are judged anew",
@@ -88,14 +90,14 @@ extension Judge {
       state.restateAgainAt.map { now < $0 && $0 <= now.advanced(by: Self.asideTime) } ?? false
     }
     guard !isWaiting else { return 0 }
-    let due = try context.store.dueRestatements(limit: Self.lookBackBatch)
+    let due = try context.store.review.dueRestatements(limit: Self.lookBackBatch)
     guard !due.isEmpty else { return 0 }
     do {
       var latest: [RecordID: Timestamp] = [:]
       let made = try due.map { old in
         (old: old, new: try signedAnew(old, latest: &latest, at: now))
       }
-      try context.store.restate(made, at: now)
+      try context.store.review.restate(made, at: now)
       reconsidering.withLock { $0.restateAgainAt = nil }
       return due.count
     } catch let error where !(error is StoreError) {

@@ -16,8 +16,8 @@ extension Office {
     let status = try context.sign(
       documentID: document.id, manifestDigest: digest, to: document.sender, code: .refused,
       reasonCode: .refusedByPerson, note: reason,
-      after: try context.store.lastStatusTime(document: document.key))
-    try context.store.refuse(
+      after: try context.store.reader.lastStatusTime(document: document.key))
+    try context.store.joining.refuse(
       document: document.key, with: status, at: context.clock.now, by: actor)
     return document.id
   }
@@ -33,13 +33,13 @@ extension Office {
     }
     var filter = DeliveryFilter()
     filter.documents = [document.id]
-    let units = try context.store.deliveries(filter).map(\.to)
-    let digest = try context.store.manifestDigest(document: document.key)
+    let units = try context.store.reader.deliveries(filter).map(\.to)
+    let digest = try context.store.reader.manifestDigest(document: document.key)
     let statements = try units.map { unit in
       try context.sign(
         documentID: document.id, manifestDigest: digest, to: unit, code: .takeBack, note: reason)
     }
-    try context.store.recall(
+    try context.store.joining.recall(
       document: document.key, statements: statements, reason: reason, at: context.clock.now,
       by: actor)
     return (document.id, units)
@@ -59,8 +59,8 @@ extension Office {
     let status = try context.sign(
       documentID: document.id, manifestDigest: digest, to: document.sender,
       code: agree ? .changeAccepted : .changeRefused, note: note,
-      after: try context.store.lastStatusTime(document: document.key))
-    try context.store.answerRecall(
+      after: try context.store.reader.lastStatusTime(document: document.key))
+    try context.store.joining.answerRecall(
       document: document.key, with: status, isAgreed: agree, at: context.clock.now, by: actor)
     return document.id
   }
@@ -68,11 +68,11 @@ extension Office {
   private func accepted(_ id: String) throws -> (IncomingSummary, SHA256Digest) {
     let (document, direction) = try context.store.find(id, preferring: "incoming")
     guard direction == "incoming",
-      let incoming = try context.store.incomingDocument(key: document.key)
+      let incoming = try context.store.reader.incomingDocument(key: document.key)
     else { throw NodeError(.notIncoming, "document \(document.id) is not an incoming one") }
     guard incoming.state == .accepted else {
       throw NodeError(.notAccepted, "document \(document.id) is \(incoming.state.rawValue)")
     }
-    return (incoming, try context.store.manifestDigest(document: document.key))
+    return (incoming, try context.store.reader.manifestDigest(document: document.key))
   }
 }

@@ -57,7 +57,7 @@ package struct Bench: Sendable {
   private func issue(_ numbers: Range<Int>, _ plan: Plan, payload: inout Data) throws {
     let context = office.context
     try context.store.files.keeping {
-      try context.store.issue(
+      try context.store.joining.issue(
         try numbers.map { try document($0 + 1, plan.urgency, payload: &payload) },
         at: context.clock.now, by: office.actor)
     }
@@ -76,7 +76,7 @@ package struct Bench: Sendable {
     let context = office.context
     let start = context.clock.now
     var issued = 0
-    var watermark = try context.store.lastDelivery()
+    var watermark = try context.store.reader.lastDelivery()
     let first = watermark
     let count = plan.count
     var payload = makePayload(plan.size)
@@ -91,7 +91,7 @@ package struct Bench: Sendable {
         try await Task.sleep(for: .milliseconds(2))
       }
       let before = open
-      open = try context.store.openDeliveries(after: first)
+      open = try context.store.reader.openDeliveries(after: first)
       if open != before { lastProgress = context.clock.now }
       guard lastProgress.duration(to: context.clock.now) < plan.patience else {
         throw NodeError(
@@ -101,15 +101,15 @@ package struct Bench: Sendable {
             "See whether the daemon of “\(recipient.id)” and the broker run: congvan config check")
       }
     }
-    watermark = try context.store.lastDelivery()
-    let spans = try context.store.deliverySpans(after: first, through: watermark)
+    watermark = try context.store.reader.lastDelivery()
+    let spans = try context.store.reader.deliverySpans(after: first, through: watermark)
     guard spans.count == count, let end = spans.map(\.finished).max() else {
       throw NodeError(.unreachable, "\(count - spans.count) documents were not delivered")
     }
     return Result(
       latencies: spans.map { $0.created.duration(to: $0.finished).seconds * 1000 }.sorted(),
       seconds: start.duration(to: end).seconds,
-      waiting: try context.store.openDeliveries(after: 0))
+      waiting: try context.store.reader.openDeliveries(after: 0))
   }
 
   private func document(_ number: Int, _ urgency: Urgency, payload: inout Data) throws

@@ -27,7 +27,7 @@ package struct ExportFolder: Sendable {
       throw NodeError(.exportExists, "\(folder): is not empty")
     }
     let store = context.store
-    let signed = try store.signedManifest(document: document.key)
+    let signed = try store.relay.signedManifest(document: document.key)
     do {
       for name in ["", "/files", "/statuses"] {
         try manager.createDirectory(
@@ -39,7 +39,7 @@ package struct ExportFolder: Sendable {
       for attachment in document.attachments {
         try copy(attachment, from: context, to: "\(folder)/files/\(attachment.name)")
       }
-      for status in try store.statuses(document: document.key) {
+      for status in try store.reader.statuses(document: document.key) {
         try create(
           status.signed, at: "\(folder)/statuses/\(status.code)-\(status.from)-\(status.id).p7m")
       }
@@ -61,7 +61,8 @@ package struct ExportFolder: Sendable {
       case .invalid(_, _, let content): content
       }
     guard let content,
-      try context.hashing.sha256(content) == context.store.manifestDigest(document: document.key)
+      try context.hashing.sha256(content)
+        == context.store.reader.manifestDigest(document: document.key)
     else {
       throw StoreError(.contentDamaged, "manifest of \(document.id): is not what was stored")
     }
@@ -93,7 +94,7 @@ package struct ExportFolder: Sendable {
     let hash = context.hashing.makeHash()
     var offset: Int64 = 0
     while offset < attachment.size {
-      let data = try context.store.content(
+      let data = try context.store.contents.content(
         attachment.sha256, offset: offset, count: Int(WireLimits.pieceBytes))
       guard !data.isEmpty else {
         throw StoreError(

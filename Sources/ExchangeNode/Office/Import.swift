@@ -48,11 +48,11 @@ extension Office {
         contents: try zip(manifest.attachments, report.attachments).map {
           try take($0, from: $1.path)
         })
-      try context.store.issue([document], as: .import, at: now, by: actor)
+      try context.store.joining.issue([document], as: .import, at: now, by: actor)
     }
     var filter = DeliveryFilter()
     filter.documents = [manifest.documentID]
-    return (manifest.documentID, try context.store.deliveries(filter))
+    return (manifest.documentID, try context.store.reader.deliveries(filter))
   }
 
   private func take(_ attachment: Attachment, from path: String) throws -> StoredContent {

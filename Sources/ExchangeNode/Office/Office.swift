@@ -81,7 +81,7 @@ package struct Office: Sendable {
         var issued = try prepare(draft, &warnings)
         issued.expiresAt = draft.expiresAt
         issued.key = try key.map { try issueKey($0, of: draft, as: issued.manifest) }
-        try context.store.issue([issued], at: issued.manifest.createdAt, by: actor)
+        try context.store.joining.issue([issued], at: issued.manifest.createdAt, by: actor)
         return issued.manifest.documentID
       }
       // It is issued: what goes wrong from here on must not look as if it were not.
@@ -100,7 +100,7 @@ package struct Office: Sendable {
   {
     var filter = DeliveryFilter()
     filter.documents = [id]
-    let deliveries = try context.store.deliveries(filter)
+    let deliveries = try context.store.reader.deliveries(filter)
     var warnings = warnings
     if !isRepeated {
       warnings += self.warnings(about: deliveries.map(\.to))
@@ -224,8 +224,8 @@ package struct Office: Sendable {
   /// delivery ids (`document/unit`).
   package func resend(
     ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool
-  ) throws -> [Store.ResendResult] {
-    var results: [Store.ResendResult] = []
+  ) throws -> [ResendResult] {
+    var results: [ResendResult] = []
     try resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun) { results += $0 }
     return results
   }
@@ -233,7 +233,7 @@ package struct Office: Sendable {
   /// As above; `report` gets the results step by step, each when it is committed.
   package func resend(
     ids: [String], filter: DeliveryFilter, reason: String, dryRun: Bool,
-    report: ([Store.ResendResult]) throws -> Void
+    report: ([ResendResult]) throws -> Void
   ) throws {
     let reason = try Self.checkedReason(reason)
     var filter = filter
@@ -249,7 +249,7 @@ package struct Office: Sendable {
       if filter.states.isEmpty {
         filter.states = OutgoingState.allCases.filter { $0 != .cancelled }
       }
-      try context.store.eachDelivery(filter) { add($0) }
+      try context.store.reader.eachDelivery(filter) { add($0) }
     }
     for id in ids {
       let parts = id.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
@@ -270,7 +270,7 @@ package struct Office: Sendable {
         }
         one.to = [context.directory.current.unit(unit)?.id ?? unit]
       }
-      let these = try context.store.deliveries(one)
+      let these = try context.store.reader.deliveries(one)
       guard !these.isEmpty else {
         throw StoreError(
           .notFound, "no delivery “\(id)”, with the criteria given",
@@ -284,7 +284,7 @@ package struct Office: Sendable {
       keys.removeAll { leftAlone.contains($0) }
       try report(vain)
     }
-    try context.store.resend(
+    try context.store.joining.resend(
       keys, reason: reason, dryRun: dryRun, at: context.clock.now, by: actor, report: report)
   }
 

@@ -5,7 +5,7 @@ extension Office {
   /// Deliveries that were refused for the signature of their document, and would be again: the same
   /// bytes go out, and by today's certificates, lists and directory they are still not believed. When
   /// they are, the receiver may have learned of the certificate meanwhile, and a resend delivers.
-  func stillUnbelieved(among deliveries: [DeliverySummary]) throws -> [Store.ResendResult] {
+  func stillUnbelieved(among deliveries: [DeliverySummary]) throws -> [ResendResult] {
     let now = context.clock.now
     var reasons: [RecordID: String?] = [:]
     return try deliveries.compactMap { delivery in
@@ -22,7 +22,7 @@ extension Office {
 
   private func problem(of document: RecordID, at now: Timestamp) throws -> String? {
     let key = try outgoing(document.rawValue).key
-    let signed = try context.store.signedManifest(document: key)
+    let signed = try context.store.relay.signedManifest(document: key)
     guard
       case .invalid(let problem, let detail, _) = context.verifier.verify(
         signed, from: context.unit.organId, arrivedAt: now)

@@ -75,7 +75,7 @@ extension Office {
     guard let id else { return "" }
     do {
       if let meant,
-        let full = try context.store.ids(beginning: id).first(where: { digest($0) == meant })
+        let full = try context.store.reader.ids(beginning: id).first(where: { digest($0) == meant })
       {
         return full
       }
@@ -88,7 +88,7 @@ extension Office {
   /// The document that was issued under `key`, or nil. Throws `NodeError.keyUsed` when this draft is
   /// another one.
   func repeated(_ draft: OutgoingDraft, _ key: String) throws -> SentDocument? {
-    guard let (id, known) = try context.store.issued(under: key) else { return nil }
+    guard let (id, known) = try context.store.reader.issued(under: key) else { return nil }
     let files = try draft.files.map { path in
       // A file that is gone or cannot be read: what counts is which document there is already.
       guard

@@ -38,7 +38,7 @@ extension Office {
         warnings.append(Warning(.dueFar, "due: \(due) is more than five years ahead"))
       }
     }
-    let uses = try context.store.uses(
+    let uses = try context.store.reader.uses(
       of: manifest.number, year: String(date.rawValue.prefix(4)))
     if let use = uses.last(where: { !manifest.replaces.contains($0.id) }) {
       let fate =

@@ -98,7 +98,7 @@ package final class Relay: PublishSource {
   /// True when nothing is claimed and nothing is due.
   package func isIdle() throws -> Bool {
     let isEmpty = state.withLock { $0.notices.isEmpty && $0.deliveries.isEmpty }
-    return try isEmpty && !store.hasDueWork(now: clock.now)
+    return try isEmpty && !store.relay.hasDueWork(now: clock.now)
   }
 
   // MARK: PublishSource
@@ -180,7 +180,7 @@ package final class Relay: PublishSource {
       deliveries.append(
         (key, .interrupted(progress: active.progress, changedAt: active.work.changedAt)))
     }
-    try store.settle(deliveries: deliveries, notices: notices, at: now)
+    try store.relay.settle(deliveries: deliveries, notices: notices, at: now)
     for (key, result) in deliveries {
       if case .interrupted(let progress, _) = result {
         state.deliveries[key]?.savedProgress = progress
@@ -195,7 +195,7 @@ package final class Relay: PublishSource {
 
   package func nextDue() throws -> Timestamp? {
     let poll = clock.now.advanced(by: Self.pollInterval)
-    return try store.nextRetry().map { min($0, poll) } ?? poll
+    return try store.relay.nextRetry().map { min($0, poll) } ?? poll
   }
 
   package func connectionChanged(_ link: LinkState) {
@@ -219,10 +219,10 @@ package final class Relay: PublishSource {
     // Half of the room, or every second message where there is room for one only.
     let count = isAlone ? count : max(count / 2, state.isNoticeTurn ? 1 : 0)
     guard count > 0 else { return }
-    var due = try store.dueNotices(
+    var due = try store.relay.dueNotices(
       limit: count, after: state.lastNotified, excluding: Set(state.notices.keys), now: now)
     if due.isEmpty, !state.lastNotified.isEmpty {
-      due = try store.dueNotices(
+      due = try store.relay.dueNotices(
         limit: count, after: "", excluding: Set(state.notices.keys), now: now)
     }
     state.lastNotified = due.count == count ? due.last?.to.rawValue ?? "" : ""
@@ -242,7 +242,7 @@ package final class Relay: PublishSource {
     guard state.deliveries.count < 4 * Self.activeLimit else { return }
     // When all places are taken by large files, what is urgent still finds one.
     let isFull = waiting >= Self.activeLimit / 2
-    var due = try store.dueDeliveries(
+    var due = try store.relay.dueDeliveries(
       limit: isFull ? Self.urgentLimit : Self.activeLimit - waiting,
       of: isFull ? .urgent ... .flash : .normal ... .flash, after: state.lastServed,
       excluding: Set(state.deliveries.keys), now: now)
@@ -277,7 +277,7 @@ package final class Relay: PublishSource {
     let lower: [Urgency] = [.normal, .urgent, .veryUrgent]
     let start = lower.firstIndex(of: state.patient) ?? 0
     for urgency in lower[start...] + lower[..<start] {
-      let next = try store.dueDeliveries(
+      let next = try store.relay.dueDeliveries(
         limit: 1, of: urgency...urgency, after: state.lastPatient, excluding: busy, now: now)
       guard let work = next.first else { continue }
       state.lastPatient = work.to.rawValue
@@ -342,14 +342,14 @@ package final class Relay: PublishSource {
   {
     switch step {
     case .manifest:
-      guard try store.isUnderWay(work, now: clock.now) else { return nil }
+      guard try store.relay.isUnderWay(work, now: clock.now) else { return nil }
       return (
         Envelope(type: MessageKind.document.rawValue, messageID: work.documentID.rawValue),
-        try store.signedManifest(document: work.document)
+        try store.relay.signedManifest(document: work.document)
       )
     case .piece(let address):
-      guard try store.mayGoOn(work, now: clock.now) else { return nil }
-      let body = try store.pieceToSend(address, at: clock.now)
+      guard try store.relay.mayGoOn(work, now: clock.now) else { return nil }
+      let body = try store.contents.pieceToSend(address, at: clock.now)
       return (
         Envelope(
           type: MessageKind.piece.rawValue, messageID: address.messageID,

@@ -47,11 +47,11 @@ package final class ContentCare {
   }
 
   private func begin() throws {
-    for digest in try context.store.adoptContent(at: context.clock.now) {
+    for digest in try context.store.contents.adoptContent(at: context.clock.now) {
       log.info("content that was put back is taken in", metadata: ["content": "\(digest)"])
     }
     try lookAtAll()
-    let lost = try context.store.lostContent()
+    let lost = try context.store.contents.lostContent()
     if !lost.isEmpty {
       log.warning(
         "content is missing: see `congvan check`", metadata: ["count": "\(lost.count)"])
@@ -59,7 +59,7 @@ package final class ContentCare {
   }
 
   private func lookAtAll() throws {
-    let (looked, damaged, _) = try context.store.contentFindings(full: false)
+    let (looked, damaged, _) = try context.store.contents.contentFindings(full: false)
     for finding in damaged where !finding.condition.isDamage {
       log.error(
         "content cannot be read",
@@ -94,7 +94,7 @@ package final class ContentCare {
     var room = policy.stepBytes
     var intact: [SHA256Digest] = []
     var isAnyMissing = false
-    var due = try context.store.uncheckedContent(since: old, now: now, limit: 256)
+    var due = try context.store.contents.uncheckedContent(since: old, now: now, limit: 256)
     due = due.reversed().filter { $0.sha256 != reading?.content.sha256 }
     while room > 0 {
       if reading == nil {
@@ -108,7 +108,7 @@ package final class ContentCare {
       case .damaged(let digest): try setAside(digest)
       }
     }
-    try context.store.markChecked(intact, at: now)
+    try context.store.contents.markChecked(intact, at: now)
     // Not concluded from one file: the whole folder may be missing for a while.
     if isAnyMissing { try lookAtAll() }
   }
@@ -146,7 +146,7 @@ package final class ContentCare {
 
   /// Nothing happens when it is intact after all.
   private func setAside(_ digest: SHA256Digest) throws {
-    let found = try context.store.setAside(digest, at: context.clock.now, by: .daemon)
+    let found = try context.store.contents.setAside(digest, at: context.clock.now, by: .daemon)
     guard let found else { return }
     log.error(
       "content is damaged and set aside: see `congvan check`",

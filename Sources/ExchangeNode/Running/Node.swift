@@ -78,10 +78,10 @@ package final class Node: Sendable {
   private func prepare() throws {
     let now = context.clock.now
     try context.store.file.check()
-    try context.store.sweepContent(at: now)
-    try context.store.lookAgainAtWaiting(at: now)
+    try context.store.contents.sweepContent(at: now)
+    try context.store.review.lookAgainAtWaiting(at: now)
     try judge.announce()
-    _ = try context.store.reviveNotices(suspendedBefore: now, at: now)
+    _ = try context.store.relay.reviveNotices(suspendedBefore: now, at: now)
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
     certificate.step()
   }
@@ -181,8 +181,8 @@ package final class Node: Sendable {
   }
 
   private func isStill() throws -> Bool {
-    try relay.isIdle() && context.store.openWork(now: context.clock.now).unjudged == 0
-      && context.store.completeTransfers().isEmpty
+    try relay.isIdle() && context.store.reader.openWork(now: context.clock.now).unjudged == 0
+      && context.store.contents.completeTransfers().isEmpty
       && contentCount.load(ordering: .acquiring) == judgedCount.load(ordering: .acquiring)
   }
 

@@ -45,34 +45,34 @@ package struct Steward: Sendable {
   /// One round. Returns whether there may be something to publish now.
   package func step() throws -> Bool {
     let now = context.clock.now
-    let hastened = try context.store.hastenRetries(
+    let hastened = try context.store.relay.hastenRetries(
       beyond: now.advanced(by: Backoff.message.cap), at: now)
     if hastened > 0 {
       log.warning(
         "retries were set by a clock that was ahead: they are due now",
         metadata: ["count": "\(hastened)"])
     }
-    let expired = try context.store.expire(at: now)
+    let expired = try context.store.relay.expire(at: now)
     if expired > 0 {
       log.warning("deliveries expired without a receipt", metadata: ["count": "\(expired)"])
     }
-    let resent = try context.store.continueResends(at: now)
+    let resent = try context.store.joining.continueResends(at: now)
     if resent > 0 {
       log.notice("a resend that had ended half way is finished", metadata: ["count": "\(resent)"])
     }
     try warn(at: now)
-    let revived = try context.store.reviveNotices(
+    let revived = try context.store.relay.reviveNotices(
       suspendedBefore: now.advanced(by: .zero - Backoff.message.cap), at: now)
     if revived > 0 {
       log.warning("statuses that the broker refused go again", metadata: ["count": "\(revived)"])
     }
-    try context.store.removeDiscarded(waits: true)
-    let collected = try context.store.collectUnnamed(
+    try context.store.review.removeDiscarded(waits: true)
+    let collected = try context.store.contents.collectUnnamed(
       patience: policy.pendingTime, at: now)
     if collected > 0 {
       log.notice("content that no document names is removed", metadata: ["count": "\(collected)"])
     }
-    let due = try context.store.unitsWithoutTally(
+    let due = try context.store.relay.unitsWithoutTally(
       since: now.advanced(by: .zero - policy.interval),
       window: now.advanced(by: .zero - policy.window), now: now)
     // Why nothing is signed, `CertificateWatch` says.
@@ -102,7 +102,7 @@ package struct Steward: Sendable {
   private static let linesAtOnce = 10
 
   private func warn(at now: Timestamp) throws {
-    let (overdue, expiring) = try context.store.warnOutstanding(
+    let (overdue, expiring) = try context.store.relay.warnOutstanding(
       ReceiptWatch(policy.receipts, now: now), at: now)
     say("no receipt yet: a delivery is overdue", overdue, see: "congvan deliveries --overdue") {
       ["publishedAt": "\($0.publishedAt?.iso8601 ?? "")"]
@@ -134,10 +134,10 @@ package struct Steward: Sendable {
     -> Bool
   {
     let now = context.clock.now
-    var entries = try context.store.tallyEntries(
+    var entries = try context.store.relay.tallyEntries(
       for: unit, since: now.advanced(by: .zero - policy.window))
     if entries.isEmpty {
-      entries = try context.store.tallyEntries(for: unit, since: Timestamp(microseconds: 0))
+      entries = try context.store.relay.tallyEntries(for: unit, since: Timestamp(microseconds: 0))
       if !everything { entries = entries.suffix(policy.part) }
     }
     guard !entries.isEmpty else { return false }
@@ -148,7 +148,7 @@ package struct Steward: Sendable {
         isPartial: entries.count > policy.part)
       let signed = try context.signer.sign(TallyCodec.encode(tally), at: now)
       // One act, however many parts.
-      try context.store.send(
+      try context.store.joining.send(
         SignedTally(tally: tally, signed: signed), at: now, by: start == 0 ? actor : .daemon)
     }
     return true

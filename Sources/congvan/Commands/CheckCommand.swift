@@ -42,8 +42,8 @@ struct CheckCommand: ParsableCommand {
         + NodeOwner.handingOver(try folder.path)
       let store = try folder.assembly().store()
       if repair { try repair(store, &report) }
-      report.database = try store.databaseFindings(full: full)
-      let (looked, damaged, lost) = try store.contentFindings(full: full)
+      report.database = try store.contents.databaseFindings(full: full)
+      let (looked, damaged, lost) = try store.contents.contentFindings(full: full)
       report.found = (looked, damaged, lost)
     } catch {
       // What was done before is done all the same.
@@ -60,15 +60,15 @@ struct CheckCommand: ParsableCommand {
     let (now, actor) = (SystemClock().now, Assembly.actor)
     // One act for the whole command, made by its first change.
     var act: Int64?
-    for finding in try store.contentFindings(full: full).damaged
+    for finding in try store.contents.contentFindings(full: full).damaged
     where finding.condition.isDamage {
-      if try store.setAside(finding.sha256, at: now, by: actor, act: &act) != nil {
+      if try store.contents.setAside(finding.sha256, at: now, by: actor, act: &act) != nil {
         report.setAside.append(finding)
         Output.hasDone("content \(finding.sha256) is set aside")
       }
     }
-    let lost = try store.lostContent()
-    let adopted = Set(try store.adoptContent(at: now, by: actor, act: &act))
+    let lost = try store.contents.lostContent()
+    let adopted = Set(try store.contents.adoptContent(at: now, by: actor, act: &act))
     for finding in lost where adopted.contains(finding.sha256) { report.take(finding) }
     for path in files {
       var isFolder: ObjCBool = false
@@ -82,7 +82,8 @@ struct CheckCommand: ParsableCommand {
       }
       let before = report.repaired.count
       for path in paths {
-        if let finding = try store.repairContent(from: path, at: now, by: actor, act: &act) {
+        if let finding = try store.contents.repairContent(from: path, at: now, by: actor, act: &act)
+        {
           report.take(finding)
         }
       }

@@ -103,13 +103,13 @@ struct DeliveriesCommand: ParsableCommand {
     if expiring { filter.expiringBefore = watch.expiringBefore }
     if json {
       return try Console.array { emit in
-        try store.eachDelivery(filter) { emit($0.json(watch)) }
+        try store.reader.eachDelivery(filter) { emit($0.json(watch)) }
       }
     }
     try Console.table(
       ["VĂN BẢN", "NƠI NHẬN", "TRẠNG THÁI", "NGHIỆP VỤ", "LẦN THỬ", "CẬP NHẬT", "LỖI"]
     ) { emit in
-      try store.eachDelivery(filter) { delivery in
+      try store.reader.eachDelivery(filter) { delivery in
         emit([
           delivery.document.rawValue, delivery.to.rawValue, delivery.stateText(watch),
           delivery.statusText, "\(delivery.attempts)", delivery.updatedAt.shown,

@@ -19,7 +19,7 @@ struct InboxCommand: ParsableCommand {
     var (hasMore, open) = (false, 0)
     if json {
       try Console.array { emit in
-        hasMore = try store.eachIncoming(limit: limit, recalled: recalled) { emit($0.json) }
+        hasMore = try store.reader.eachIncoming(limit: limit, recalled: recalled) { emit($0.json) }
       }
       if hasMore { Console.noteMore(limit, "documents") }
       return
@@ -28,7 +28,7 @@ struct InboxCommand: ParsableCommand {
       "ID", "ĐẾN LÚC", "NƠI GỬI", "SỐ, KÝ HIỆU", "NGÀY VB", "LOẠI", "TRÍCH YẾU", "ĐỘ KHẨN", "TỆP",
       "TRẠNG THÁI",
     ]) { emit in
-      hasMore = try store.eachIncoming(limit: limit, recalled: recalled) { incoming in
+      hasMore = try store.reader.eachIncoming(limit: limit, recalled: recalled) { incoming in
         if incoming.hasOpenTakeBack { open += 1 }
         let document = incoming.document
         emit([
@@ -47,7 +47,7 @@ struct InboxCommand: ParsableCommand {
         "\(open) document(s) are taken back by their sender; answer with: congvan recall ID --agree, "
           + "or --decline --reason …")
     }
-    let quarantined = try store.quarantinedCount()
+    let quarantined = try store.reader.quarantinedCount()
     if quarantined > 0 {
       Console.note("\(quarantined) message(s) in quarantine; see: congvan quarantine")
     }

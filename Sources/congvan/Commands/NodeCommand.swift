@@ -18,7 +18,7 @@ struct NodeCommand: AsyncParsableCommand {
     try await assembly.node(untilIdle: untilIdle, log: log).run()
     _ = consume lock
     if untilIdle {
-      let open = try assembly.store().openWork(now: SystemClock().now)
+      let open = try assembly.store().reader.openWork(now: SystemClock().now)
       Console.note(
         "idle: \(open.awaitingReceipt) awaiting receipt, \(open.unsent) waiting for a retry, "
           + "\(open.failed) failed")

@@ -20,7 +20,7 @@ struct NoticesCommand: ParsableCommand {
 
   func run() throws {
     let store = try folder.assembly().store()
-    var notices = try store.openNotices(refused: failed, limit: limit + 1)
+    var notices = try store.reader.openNotices(refused: failed, limit: limit + 1)
     if notices.count > limit {
       notices.removeLast()
       Console.noteMore(limit, "statuses, tallies and answers")

@@ -17,10 +17,10 @@ struct OutboxCommand: ParsableCommand {
     let (store, watch) = (try assembly.store(), try assembly.receiptWatch())
     // The deliveries of one document are in memory at a time.
     func each(_ body: (DocumentSummary, [DeliverySummary]) -> Void) throws -> Bool {
-      try store.eachOutgoing(limit: limit) { document in
+      try store.reader.eachOutgoing(limit: limit) { document in
         var filter = DeliveryFilter()
         filter.documents = [document.id]
-        body(document, try store.deliveries(filter))
+        body(document, try store.reader.deliveries(filter))
       }
     }
     var hasMore = false

@@ -25,11 +25,11 @@ struct QuarantineCommand: ParsableCommand {
       var hasMore = false
       if json {
         try Console.array { emit in
-          hasMore = try store.eachQuarantined(limit: limit) { emit(.object($0.members)) }
+          hasMore = try store.reader.eachQuarantined(limit: limit) { emit(.object($0.members)) }
         }
       } else {
         try Console.table(["ID", "ĐẾN LÚC", "NƠI GỬI", "MESSAGE-ID", "LÝ DO", "CHI TIẾT"]) { emit in
-          hasMore = try store.eachQuarantined(limit: limit) { message in
+          hasMore = try store.reader.eachQuarantined(limit: limit) { message in
             emit([
               "\(message.key)", message.receivedAt.shown, message.sender,
               Console.cut(message.messageID, 40), message.outcome, message.detail ?? "",
@@ -38,7 +38,7 @@ struct QuarantineCommand: ParsableCommand {
         }
       }
       if hasMore { Console.noteMore(limit, "messages") }
-      let dropped = try store.dropped().reduce(0) { $0 + $1.count }
+      let dropped = try store.reader.dropped().reduce(0) { $0 + $1.count }
       if dropped > 0, !json {
         Console.print("Not kept, only counted: \(dropped) messages (congvan quarantine counts)")
       }
@@ -53,7 +53,7 @@ struct QuarantineCommand: ParsableCommand {
     @OptionGroup var folder: NodeFolder
 
     func run() throws {
-      let dropped = try folder.assembly().store().dropped()
+      let dropped = try folder.assembly().store().reader.dropped()
       if json {
         return Console.print(
           .array(
@@ -84,8 +84,8 @@ struct QuarantineCommand: ParsableCommand {
 
     func run() throws {
       let store = try folder.assembly().store()
-      let message = try store.quarantined(key: id)
-      let history = try store.history(received: id)
+      let message = try store.reader.quarantined(key: id)
+      let history = try store.reader.history(received: id)
       if let out {
         guard let body = message.body else {
           throw StoreError(
@@ -156,7 +156,7 @@ struct QuarantineCommand: ParsableCommand {
 
     func run() throws {
       try decision.each("is judged anew") { store, id, reason in
-        try store.release(
+        try store.joining.release(
           quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
       }
     }
@@ -170,7 +170,7 @@ struct QuarantineCommand: ParsableCommand {
 
     func run() throws {
       try decision.each("is put aside") { store, id, reason in
-        try store.discard(
+        try store.joining.discard(
           quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
       }
     }

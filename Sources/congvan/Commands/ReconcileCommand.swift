@@ -24,7 +24,8 @@ struct ReconcileCommand: ParsableCommand {
     let units = try unit.map(assembly.identifiers)
     let store = try assembly.store()
     func reconciliations() throws -> [Reconciliation] {
-      try units?.flatMap { try store.reconciliations(with: $0) } ?? store.reconciliations(with: nil)
+      try units?.flatMap { try store.reader.reconciliations(with: $0) }
+        ?? store.reader.reconciliations(with: nil)
     }
     var queued: Set<UnitID> = []
     var failures: [UnitID: any Error] = [:]

@@ -35,7 +35,7 @@ struct ResendCommand: ParsableCommand {
     let assembly = try folder.assembly()
     let filter = try options.filter(assembly)
     let office = try assembly.office()
-    func each(_ body: (Store.ResendResult) -> Void) throws {
+    func each(_ body: (ResendResult) -> Void) throws {
       var hasQueued = false
       try office.resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun) { step in
         if !dryRun, !hasQueued, step.contains(where: { $0.refusal == nil }) {
@@ -57,7 +57,7 @@ struct ResendCommand: ParsableCommand {
     }
   }
 
-  private func json(of result: Store.ResendResult) -> JSON {
+  private func json(of result: ResendResult) -> JSON {
     .object([
       "id": .string("\(result.document)/\(result.to)"),
       "document": .string(result.document.rawValue), "to": .string(result.to.rawValue),

@@ -18,15 +18,15 @@ struct ShowCommand: ParsableCommand {
     let (document, direction) = try store.find(id, preferring: "outgoing")
     var filter = DeliveryFilter()
     filter.documents = [document.id]
-    let deliveries = try store.deliveries(filter)
-    let statuses = try store.statuses(document: document.key)
-    let history = try store.history(document: document.key)
-    let acts = try store.acts(document: document.key)
-    let unbelieved = try store.unbelieved(document: document.key)
-    let incoming = try store.incomingDocument(key: document.key)
+    let deliveries = try store.reader.deliveries(filter)
+    let statuses = try store.reader.statuses(document: document.key)
+    let history = try store.reader.history(document: document.key)
+    let acts = try store.reader.acts(document: document.key)
+    let unbelieved = try store.reader.unbelieved(document: document.key)
+    let incoming = try store.reader.incomingDocument(key: document.key)
     let signature = try SignatureText(assembly: assembly, store: store).text(
       of: document, incoming: incoming, deliveries: deliveries, history: history)
-    let key = direction == "outgoing" ? try store.issueKey(document: document.key) : nil
+    let key = direction == "outgoing" ? try store.reader.issueKey(document: document.key) : nil
     let remarks = store.remarks(on: document)
     if json {
       var members = document.members

@@ -18,11 +18,11 @@ package struct DueRestatement: Sendable {
   let lane: Lane
 }
 
-extension Store {
+extension ReviewLedger {
   /// Says with which certificates this node signs from now on.
   package func announce(signer: String, at time: Timestamp) throws {
     let known = try read { try $0.nodeValue("signer") }
-    if known != signer { try setNodeValue(signer, for: "signer", at: time) }
+    if known != signer { try store.setNodeValue(signer, for: "signer", at: time) }
   }
 
   /// What is due, by document and in the order in which it was said.

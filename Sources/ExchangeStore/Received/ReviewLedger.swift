@@ -56,7 +56,7 @@ package struct WaitingMessages: Sendable {
   package var messages: [(key: Int64, type: String)]
 }
 
-extension Store {
+extension ReviewLedger {
   /// What waits for the judge in `lane`, sender by sender: up to `units` senders that come after
   /// `last` by identifier, and of each up to `count` messages. Costs an index seek a sender, whatever
   /// any of them has piled up. `aside` are keys that are not looked at.

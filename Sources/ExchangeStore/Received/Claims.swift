@@ -37,7 +37,7 @@ package struct UnbelievedStatus: Sendable {
   package let detail: String?
 }
 
-extension Store {
+extension ExchangeReader {
   /// Statuses about a document that came and were not believed, the latest first.
   package func unbelieved(document: Int64, limit: Int = 100) throws -> [UnbelievedStatus] {
     try read { database in
@@ -55,12 +55,15 @@ extension Store {
       }
     }
   }
+}
+
+extension ReviewLedger {
 
   /// What the verdicts about signatures rest on, as the judge said it last.
   package func trustBasis() throws -> String? { try read { try $0.nodeValue("trust") } }
 
   package func setTrustBasis(_ basis: String, at time: Timestamp) throws {
-    try setNodeValue(basis, for: "trust", at: time)
+    try store.setNodeValue(basis, for: "trust", at: time)
   }
 
   /// Quarantined statuses that another directory or other anchors may make believable: of each unit
@@ -88,13 +91,11 @@ extension Store {
       var count = 0
       for key in keys {
         let row = try tx.one(
-          """
-          UPDATE received SET state = 'received', outcome = NULL, detail = NULL, updatedAt = ?
-          WHERE key = ? AND state = 'quarantined' RETURNING document
-          """, [time.microseconds, key])
+          "SELECT document FROM received WHERE key = ? AND state = 'quarantined'", [key])
         guard let row else { continue }
-        try tx.record(
-          "received", key, document: row["document"], from: "quarantined", to: "received", cause: "directory or trust changed")
+        try tx.move(
+          received: key, of: row["document"], from: .quarantined, to: .received,
+          setting: "outcome = NULL, detail = NULL", cause: "directory or trust changed")
         count += 1
       }
       return count

@@ -4,7 +4,7 @@ import GRDB
 import NodeDatabase
 import Synchronization
 
-extension Store {
+extension ReviewLedger {
   /// What a refusal of `message` about the document `id` would be: one that is stored, one that has to
   /// be signed, or none, because `sender` got one about this document between `since` and `now`, or
   /// because so much of this sender is in quarantine that nothing more is kept.
@@ -63,7 +63,7 @@ extension Store {
       return discarded
     }
     if !discarded.isEmpty {
-      self.discarded.withLock { $0 += discarded }
+      store.discarded.withLock { $0 += discarded }
       try removeDiscarded(waits: false)
     }
     return failures
@@ -84,13 +84,13 @@ extension Store {
   /// leaves it to the next call. A process that ends before removes them at its next start
   /// (`sweepContent`).
   package func removeDiscarded(waits: Bool) throws {
-    guard discarded.withLock({ !$0.isEmpty }) else { return }
+    guard store.discarded.withLock({ !$0.isEmpty }) else { return }
     _ = try files.removing(waits: waits) {
-      while let content = discarded.withLock({ $0.popLast() }) {
+      while let content = store.discarded.withLock({ $0.popLast() }) {
         do {
           try remove(content)
         } catch {
-          discarded.withLock { $0.append(content) }
+          store.discarded.withLock { $0.append(content) }
           throw error
         }
       }
@@ -139,7 +139,8 @@ extension Database {
 
   /// False when so many documents of the sender wait for attachments that no other may. One that waits
   /// already (`document`) goes on waiting.
-  fileprivate func mayWait(_ sender: String, _ quota: PeerQuota, in document: Int64?) throws -> Bool {
+  fileprivate func mayWait(_ sender: String, _ quota: PeerQuota, in document: Int64?) throws -> Bool
+  {
     guard document == nil else { return true }
     let held = try holding(of: sender, .waiting)
     return held.items < quota.waitingItems && held.bytes < quota.waitingBytes
@@ -192,14 +193,11 @@ extension WriteTransaction {
       return true
     }
     /// The body is kept in the document from here on.
-    func move(from: IncomingState, to: IncomingState, cause: String, detail: String?) throws {
-      try run(
-        """
-        UPDATE received SET state = ?, document = ?,
-          hasBody = hasBody AND ?2 IS NULL, updatedAt = ? WHERE key = ?
-        """, [to.rawValue, document, time.microseconds, key])
-      try recordReceived(
-        key, document: document, from: from, to: to, cause: cause, detail: detail)
+    func advance(from: IncomingState, to: IncomingState, cause: String, detail: String?) throws {
+      try move(
+        received: key, of: document, from: from, to: to,
+        setting: "document = ?, hasBody = hasBody AND ?", [document, document == nil],
+        cause: cause, detail: detail)
     }
 
     switch judgement.decision {
@@ -211,11 +209,12 @@ extension WriteTransaction {
       else { return [] }
       guard try believe(manifest, digest) else { return [] }
       if state == .received {
-        try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+        try advance(
+          from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
       } else if state == .incomplete {
-        try move(from: state, to: .verified, cause: "attachments arrived", detail: nil)
+        try advance(from: state, to: .verified, cause: "attachments arrived", detail: nil)
       }
-      try move(from: .verified, to: .accepted, cause: "whole", detail: nil)
+      try advance(from: .verified, to: .accepted, cause: "whole", detail: nil)
       for replaced in manifest.replaces {
         try freeze(
           document: replaced, of: try row.unit("sender"), because: "replaced")
@@ -231,9 +230,9 @@ extension WriteTransaction {
         return []
       }
       guard try believe(manifest, digest) else { return [] }
-      try move(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+      try advance(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
       if !isArrived {
-        try move(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
+        try advance(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
       }
     case .postpone(let until, let detail):
       guard state == .received else { return [] }
@@ -285,7 +284,8 @@ extension WriteTransaction {
       try settle(answer, from: sender)
       try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence)
     case .status(let statement, let about, let effect):
-      if about == nil, statement.code == .takeBack, try !database.mayWaitAhead(row["sender"], quota) {
+      if about == nil, statement.code == .takeBack, try !database.mayWaitAhead(row["sender"], quota)
+      {
         try quarantine(
           key, from: state, document: nil, outcome: .statusUnmatched,
           detail: "too many take-backs of documents that are not here", quota: quota)
@@ -295,11 +295,8 @@ extension WriteTransaction {
       let inserted = try insertStatus(
         SignedStatus(statement: statement, signed: signed), direction: "received",
         document: about, received: nil)
-      try run(
-        "UPDATE received SET state = 'accepted', hasBody = 0, updatedAt = ? WHERE key = ?",
-        [time.microseconds, key])
-      try recordReceived(
-        key, document: about, from: state, to: .accepted,
+      try move(
+        received: key, of: about, from: state, to: .accepted, setting: "hasBody = 0",
         cause: "status \(statement.code)", detail: judgement.evidence)
       if inserted != nil, effect == nil, statement.code == .takeBack {
         try freeze(
@@ -350,11 +347,9 @@ extension WriteTransaction {
         AND NOT EXISTS (SELECT 1 FROM history WHERE subject = 'received' AND subjectKey = ?1)
       """, [key])
     guard changesCount == 0 else { return }
-    try run(
-      "UPDATE received SET state = 'accepted', hasBody = 0, updatedAt = ? WHERE key = ?",
-      [time.microseconds, key])
-    try recordReceived(
-      key, document: nil, from: state, to: .accepted, cause: cause, detail: evidence)
+    try move(
+      received: key, of: nil, from: state, to: .accepted, setting: "hasBody = 0", cause: cause,
+      detail: evidence)
   }
 
   /// Removes the rows of a content that only this sender brought, unless a document names it, and the
@@ -402,14 +397,10 @@ extension WriteTransaction {
     // Điều 5: what declares secrecy is not kept, only that it came and why it went.
     let isKept =
       outcome != .dieu5 && held.bytes + (row?["size"] ?? 0) <= quota.quarantineBytes
-    try run(
-      """
-      UPDATE received SET state = 'quarantined', outcome = ?, detail = ?,
-        hasBody = hasBody AND ?, updatedAt = ? WHERE key = ?
-      """, [outcome.rawValue, detail, isKept, time.microseconds, key])
-    try recordReceived(
-      key, document: document, from: state, to: .quarantined,
-      cause: outcome.rawValue, detail: detail)
+    try move(
+      received: key, of: document, from: state, to: .quarantined,
+      setting: "outcome = ?, detail = ?, hasBody = hasBody AND ?",
+      [outcome.rawValue, detail, isKept], cause: outcome.rawValue, detail: detail)
   }
 
   /// Queues a refusal: a new one, or the stored one again, an hour after it went out last.
@@ -451,14 +442,13 @@ extension WriteTransaction {
         try distrustContent(ofDocument: row["document"])
       }
     }
-    try run(
-      """
-      UPDATE delivery SET state = ?1, nextAt = NULL, lastError = ?2, lastErrorText = ?3,
-        finishedAt = CASE WHEN ?1 = 'delivered' THEN ?4 ELSE finishedAt END, updatedAt = ?4
-      WHERE key = ?5
-      """,
-      [effect.state.rawValue, error?.code, error?.reason, time.microseconds, key])
-    try record(
-      "delivery", key, document: row["document"], from: state.rawValue, to: effect.state.rawValue, cause: cause, detail: error?.reason)
+    try move(
+      delivery: key, to: effect.state,
+      setting: """
+        nextAt = NULL, lastError = ?, lastErrorText = ?,
+        finishedAt = CASE WHEN ? THEN ? ELSE finishedAt END
+        """,
+      [error?.code, error?.reason, effect.state == .delivered, time.microseconds], cause: cause,
+      detail: error?.reason)
   }
 }

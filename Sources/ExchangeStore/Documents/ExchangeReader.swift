@@ -124,11 +124,11 @@ package struct DeliveryFilter: Sendable {
   package init() {}
 }
 
-extension Store {
+extension ExchangeReader {
   /// Outgoing documents, newest first, at most `limit`. Returns true when there are more of them.
   package func eachOutgoing(limit: Int, _ body: (DocumentSummary) throws -> Void) throws -> Bool {
     try pages(limit, key: \.key, body) { before, count in
-      try self.read { database in
+      try read { database in
         try database.all(
           """
           SELECT * FROM document WHERE direction = 'outgoing' AND key < ?
@@ -145,7 +145,7 @@ extension Store {
     limit: Int, recalled: Bool = false, _ body: (IncomingSummary) throws -> Void
   ) throws -> Bool {
     try pages(limit, key: \.arrival, body) { before, count in
-      try self.read { database in
+      try read { database in
         try database.all(
           incomingSQL + " WHERE received.key < ?" + (recalled ? " AND hasOpenTakeBack" : "")
             + " ORDER BY received.key DESC LIMIT ?", [before, count]
@@ -161,10 +161,6 @@ extension Store {
     return documents
   }
 
-  /// Rows of one page: so many are in memory at a time, and a reader that takes its time (a pager)
-  /// holds up nobody, because no transaction is open while it does.
-  private static let page = 500
-
   /// Hands out rows from the newest to the oldest. `fetch` gets a key that they are below, and how many.
   func pages<Item>(
     _ limit: Int, key: (Item) -> Int64, _ body: (Item) throws -> Void,
@@ -173,13 +169,13 @@ extension Store {
     var (left, before) = (limit, Int64.max)
     while true {
       // One more than is handed out tells whether there are more.
-      let page = try fetch(before, min(left, Self.page) + 1)
-      for item in page.prefix(min(left, Self.page)) {
+      let page = try fetch(before, min(left, pageRows) + 1)
+      for item in page.prefix(min(left, pageRows)) {
         try body(item)
         before = key(item)
       }
-      guard page.count > min(left, Self.page) else { return false }
-      left -= min(left, Self.page)
+      guard page.count > min(left, pageRows) else { return false }
+      left -= min(left, pageRows)
       if left == 0 { return true }
     }
   }
@@ -414,6 +410,10 @@ extension Store {
   }
 }
 
+/// Rows of one page: so many are in memory at a time. No transaction is open between two pages, so a
+/// slow reader (a pager) holds up nobody.
+private let pageRows = 500
+
 /// A take-back is open until an answer follows the last 13. The 13 of a document that it overtook is
 /// not linked with it; such a document has no earlier answer.
 private let incomingSQL = """
@@ -429,7 +429,7 @@ private let incomingSQL = """
   FROM document JOIN received ON received.document = document.key
   """
 
-extension Store {
+extension ExchangeReader {
   /// What people did with a document, oldest first: also what they did with many at once.
   package func acts(document: Int64) throws -> [ActSummary] {
     try read { database in

@@ -25,7 +25,10 @@ package struct ContentFinding: Sendable {
   package var code: String { condition.code.rawValue }
 }
 
-extension Store {
+/// How long a comparison of a file with its digest is relied on while the file is sent.
+private let trustedFor = Duration.seconds(86_400)
+
+extension ContentLedger {
   // MARK: Looking
 
   /// Every finding of SQLite about the database file itself; `full` also compares the indexes with
@@ -238,11 +241,6 @@ extension Store {
     }
   }
 
-  // MARK: Sending
-
-  /// How long a comparison of a file with its digest is relied on while it is sent.
-  private static let trusted = Duration.seconds(86_400)
-
   /// The bytes of a piece of our own document. Throws `.contentDamaged` rather than give out bytes
   /// without their digest, and sets such a content aside.
   ///
@@ -271,7 +269,7 @@ extension Store {
     // Without a row, reading says what is wrong.
     guard let row else { return }
     let checked = row.optionalTime("checkedAt") ?? Timestamp(microseconds: 0)
-    guard checked > time || checked.advanced(by: Self.trusted) < time else { return }
+    guard checked > time || checked.advanced(by: trustedFor) < time else { return }
     switch files.condition(piece.sha256, size: piece.size) {
     case .intact: try markChecked([piece.sha256], at: time)
     case .wrongSize, .altered: throw try damaged(piece.sha256, at: time)
@@ -357,13 +355,26 @@ extension WriteTransaction {
     for row in rows {
       let name: String = row["name"]
       let text = "“\(name)” \(condition.text)"
-      try run(
-        """
-        UPDATE delivery SET state = 'suspended', nextAt = NULL, lastError = ?, lastErrorText = ?,
-          updatedAt = ? WHERE key = ?
-        """, [condition.code.rawValue, text, time.microseconds, row["key"] as Int64])
-      try record(
-        "delivery", row["key"], document: row["document"], from: row["state"], to: "suspended", act: act, cause: condition.code.rawValue, detail: text)
+      try move(
+        delivery: row["key"], to: .suspended,
+        setting: "nextAt = NULL, lastError = ?, lastErrorText = ?",
+        [condition.code.rawValue, text], act: act, cause: condition.code.rawValue, detail: text)
     }
+  }
+}
+
+extension ContentLedger {
+  /// Bytes of a stored content.
+  package func content(_ digest: SHA256Digest, offset: Int64, count: Int) throws -> Data {
+    let inline: Data?? = try read { database in
+      try database.one("SELECT content FROM blob WHERE sha256 = ?", [digest.bytes])
+        .map { $0["content"] as Data? }
+    }
+    guard let stored = inline else {
+      throw StoreError(.contentMissing, "content \(digest): is not in the database")
+    }
+    guard let bytes = stored else { return try files.read(digest, offset: offset, count: count) }
+    guard offset <= bytes.count else { return Data() }
+    return bytes.dropFirst(Int(offset)).prefix(count)
   }
 }

@@ -10,7 +10,7 @@ package struct OutstandingDelivery: Sendable {
   package let expiresAt: Timestamp?
 }
 
-extension Store {
+extension RelayLedger {
   /// Deliveries that became overdue or about to expire, each once: it is noted that they were said.
   /// A later publication, as after a resend, begins anew. At most `limit` of each kind at a time.
   package func warnOutstanding(_ watch: ReceiptWatch, limit: Int = 10_000, at time: Timestamp)
@@ -24,7 +24,8 @@ extension Store {
     }
     guard isDue else { return ([], []) }
     return try write(at: time) { tx in
-      let overdue = try tx.database.unwarned(overdueSQL, watch.overdueBefore, limit: limit, at: time)
+      let overdue = try tx.database.unwarned(
+        overdueSQL, watch.overdueBefore, limit: limit, at: time)
       let expiring = try tx.database.unwarned(
         expiringSQL, watch.expiringBefore, limit: limit, at: time)
       for row in overdue + expiring {

@@ -3,7 +3,7 @@ import GRDB
 import NodeDatabase
 
 /// What a wall clock that was set leaves behind.
-extension Store {
+extension RelayLedger {
   /// Makes retries due that were set while the clock was ahead: in what is now the future, or
   /// further ahead than any back-off reaches. Returns how many.
   package func hastenRetries(beyond limit: Timestamp, at time: Timestamp) throws -> Int {
@@ -28,6 +28,9 @@ extension Store {
       }
     }
   }
+}
+
+extension ExchangeReader {
 
   /// The latest time of a status that we gave about a document: a later one must not seem to be
   /// earlier, because the other side goes by these times.

@@ -51,7 +51,7 @@ package enum ReceivedPiece: Sendable {
   case spoiled(sender: UnitID, sha256: SHA256Digest)
 }
 
-extension Store {
+extension IntakeLedger {
   /// True when the content is here, whoever brought it.
   package func has(_ digest: SHA256Digest) throws -> Bool { try read { try $0.hasBlob(digest) } }
 
@@ -94,15 +94,15 @@ extension Store {
     at time: Timestamp
   ) throws {
     let parts = pieces.contains { if case .part = $0 { true } else { false } }
-    if parts { spoolLock.lock() }
-    defer { if parts { spoolLock.unlock() } }
+    if parts { store.spoolLock.lock() }
+    defer { if parts { store.spoolLock.unlock() } }
     if parts { try spool(pieces) }
     let unwanted = try write(at: time, around: (.intakeBeforeCommit, .intakeAfterCommit)) { tx in
       let unwanted = try pieces.compactMap { try tx.store($0) }
       for message in messages { try tx.store(message, quota: quota) }
       return unwanted
     }
-    if !unwanted.isEmpty { discarded.withLock { $0 += unwanted } }
+    if !unwanted.isEmpty { store.discarded.withLock { $0 += unwanted } }
   }
 
   /// Writes the bytes of pieces that are not recorded yet into their spool files and syncs each file
@@ -132,78 +132,6 @@ extension Store {
       try files.spool(bodies.map { (offset: $0.key, body: $0.value) }, transfer: name)
     }
   }
-
-  /// Up to `limit` transfers of which every piece is in the spool: one of each sender, then a second of
-  /// each, and so on.
-  package func completeTransfers(limit: Int = 1_000) throws -> [Transfer] {
-    try read { database in
-      try database.all(
-        """
-        SELECT * FROM (
-          SELECT *, row_number() OVER (PARTITION BY sender ORDER BY key) AS turn FROM transfer
-          WHERE pieces * \(WireLimits.pieceBytes) >= size)
-        ORDER BY turn, key LIMIT ?
-        """, [limit]
-      ).map(Transfer.init)
-    }
-  }
-
-  /// Forgets a transfer whose spool file is gone or cannot be read any more: its pieces have to come
-  /// again, which the tally asks for. Nothing is said about who sent it.
-  package func lose(_ transfer: Transfer, at time: Timestamp) throws {
-    try files.removing {
-      let wasHere = try write(at: time) { try $0.remove(transfer) }
-      guard wasHere else { return }
-      files.remove(
-        files.spoolName(sender: transfer.sender, sha256: transfer.sha256, size: transfer.size))
-    }
-  }
-
-  /// Forgets transfers whose spool files are not there, as after a restore: `spool/` is in no backup.
-  func loseTransfersWithoutBytes(at time: Timestamp) throws {
-    let transfers = try read { database in
-      try database.all(
-        "SELECT *, pieces * ? >= size AS isComplete FROM transfer", [WireLimits.pieceBytes]
-      ).map { (try Transfer($0), $0["isComplete"] as Bool) }
-    }
-    let lost = transfers.filter { transfer, isComplete in
-      let name = files.spoolName(
-        sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
-      return !files.hasBytes(of: name, digest: isComplete ? transfer.sha256 : nil)
-    }.map(\.0)
-    for transfer in lost { try lose(transfer, at: time) }
-  }
-
-  /// Ends a transfer: its blob is on disk, or (`isIntact` false) its content was not what its
-  /// digest said, and every piece has to come again.
-  package func finish(_ transfer: Transfer, isIntact: Bool, at time: Timestamp) throws {
-    spoolLock.lock()
-    defer { spoolLock.unlock() }
-    var isSpoiled = false
-    let unwanted = try write(at: time, around: (.assembleBeforeCommit, .assembleAfterCommit)) {
-      tx -> DiscardedContent? in
-      let wasHere = try tx.remove(transfer)
-      guard isIntact else {
-        // Removed meanwhile (Điều 5, never named): then its bytes were not looked at.
-        if wasHere { try tx.spoil(transfer.sender, transfer.sha256) }
-        isSpoiled = wasHere
-        return nil
-      }
-      // Declared secret while it was put together.
-      guard try !tx.database.isSecret(transfer.sha256, from: transfer.sender) else {
-        return DiscardedContent(digest: transfer.sha256, sender: transfer.sender, spooled: nil)
-      }
-      try tx.insert(
-        .file(transfer.sha256, size: transfer.size), from: transfer.sender)
-      return nil
-    }
-    // After the commit: a transfer without its file would be taken for one that became the blob.
-    if isSpoiled {
-      files.remove(
-        files.spoolName(sender: transfer.sender, sha256: transfer.sha256, size: transfer.size))
-    }
-    if let unwanted { discarded.withLock { $0.append(unwanted) } }
-  }
 }
 
 /// An attachment longer than one piece on its way in.
@@ -222,13 +150,6 @@ package struct Transfer: Sendable {
 }
 
 extension WriteTransaction {
-  /// False when it is gone. The key alone may be another transfer's by now.
-  fileprivate func remove(_ transfer: Transfer) throws -> Bool {
-    try run(
-      "DELETE FROM transfer WHERE key = ? AND sender = ? AND sha256 = ? AND size = ?",
-      [transfer.key, transfer.sender.rawValue, transfer.sha256.bytes, transfer.size])
-    return changesCount == 1
-  }
 
   /// Returns the content whose bytes have to go, because they must not stay (Điều 5).
   fileprivate func store(_ piece: ReceivedPiece) throws -> DiscardedContent? {
@@ -239,7 +160,9 @@ extension WriteTransaction {
       }
       try insert(content, from: sender)
     case .known(let digest, let size, let sender):
-      guard try database.hasBlob(digest), try !database.isSecret(digest, from: sender) else { return nil }
+      guard try database.hasBlob(digest), try !database.isSecret(digest, from: sender) else {
+        return nil
+      }
       try insertSource(sender, digest, size: size)
     case .spoiled(let sender, let sha256): try spoil(sender, sha256)
     case .part(let sender, let address, _):

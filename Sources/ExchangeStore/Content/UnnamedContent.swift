@@ -3,7 +3,7 @@ import Foundation
 import GRDB
 import NodeDatabase
 
-extension Store {
+extension ContentLedger {
   /// Removes content that units sent here and no document named for `patience`: pieces come before their
   /// manifest, and a unit may be off for weeks in between. Should a manifest come for it after all, its
   /// document waits as incomplete, and the tally brings the pieces again. Returns how many contents and

@@ -26,7 +26,7 @@ package struct IssuedDocument: Sendable {
   }
 }
 
-extension Store {
+extension Joining {
   /// Stores documents with one delivery per recipient, all or nothing: the daemon may send from
   /// the moment this returns. One act each: `.issue`, or `.import` for what was issued before. Throws
   /// `IssueKeyTaken` when a document's key is used already.
@@ -63,7 +63,8 @@ extension Store {
               document.expiresAt?.microseconds, time.microseconds,
             ])
           try tx.record(
-            "delivery", tx.lastInsertedRowID, document: key, from: nil, to: "queued", act: act, cause: "issued")
+            "delivery", tx.lastInsertedRowID, document: key, from: nil, to: "queued", act: act,
+            cause: "issued")
         }
         // Taken in again after what replaces it.
         let id = document.manifest.documentID
@@ -114,7 +115,8 @@ extension Store {
       try tx.freeze(
         document: try row.recordID("id"), of: try row.unit("sender"), because: "recalled")
       try tx.cancelUnsent(
-        try row.recordID("id"), of: try row.unit("sender"), cause: "recalled", detail: reason, act: act)
+        try row.recordID("id"), of: try row.unit("sender"), cause: "recalled", detail: reason,
+        act: act)
       // Named in the tallies of the time to come, however old the delivery is: the 13 may get lost.
       try tx.run(
         """

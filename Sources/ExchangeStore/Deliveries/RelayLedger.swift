@@ -47,7 +47,7 @@ package enum RelayResult: Sendable, Hashable {
   case suspend(code: String, reason: String)
 }
 
-extension Store {
+extension RelayLedger {
   /// Due deliveries within `urgencies`, none whose time to live is over: urgent ones first. Of one
   /// urgency the units take turns, beginning with the one that comes after `last` by identifier: the
   /// oldest delivery to each, then a second to each, and so on. What one unit asks for again is in
@@ -139,20 +139,6 @@ extension Store {
           AND (expiresAt IS NULL OR expiresAt > ?)
         """, [work.key, work.changedAt.microseconds, now.microseconds]) != nil
     }
-  }
-
-  /// Bytes of a stored content.
-  package func content(_ digest: SHA256Digest, offset: Int64, count: Int) throws -> Data {
-    let inline: Data?? = try read { database in
-      try database.one("SELECT content FROM blob WHERE sha256 = ?", [digest.bytes])
-        .map { $0["content"] as Data? }
-    }
-    guard let stored = inline else {
-      throw StoreError(.contentMissing, "content \(digest): is not in the database")
-    }
-    guard let bytes = stored else { return try files.read(digest, offset: offset, count: count) }
-    guard offset <= bytes.count else { return Data() }
-    return bytes.dropFirst(Int(offset)).prefix(count)
   }
 
   /// Commits what became of a group of deliveries and statuses: one fsync for all of them.
@@ -299,50 +285,36 @@ extension WriteTransaction {
     let state = try row.outgoingState("state")
     // A receipt may overtake the broker's confirm, and a person may have acted meanwhile.
     guard state == .queued || state == .retrying else { return }
-    let next: OutgoingState
-    var detail: String?
-    var cause: String
     switch result {
     case .interrupted(let progress, let changedAt):
       try run(
         "UPDATE delivery SET progress = ? WHERE key = ? AND updatedAt = ?",
         [progress, key, changedAt.microseconds])
-      return
     case .published:
-      next = .published
-      cause = "confirmed"
-      try run(
-        """
-        UPDATE delivery SET state = 'published', attempts = attempts + 1, failures = 0,
-          failingFor = 0, failedAt = NULL, nextAt = NULL, lastError = NULL, lastErrorText = NULL, progress = 0,
-          publishedAt = coalesce(publishedAt, ?), updatedAt = ?1 WHERE key = ?
-        """, [time.microseconds, key])
+      try move(
+        delivery: key, to: .published,
+        setting: """
+          attempts = attempts + 1, failures = 0, failingFor = 0, failedAt = NULL, nextAt = NULL,
+          lastError = NULL, lastErrorText = NULL, progress = 0,
+          publishedAt = coalesce(publishedAt, ?)
+          """, [time.microseconds], cause: "confirmed")
     case .retry(let at, let trouble, let code, let reason, let progress):
-      next = .retrying
-      cause = code
-      detail = reason
-      try run(
-        """
-        UPDATE delivery SET state = 'retrying', attempts = attempts + 1, failures = ?, failingFor = ?,
-          failedAt = ?, nextAt = ?, lastError = ?, lastErrorText = ?, progress = ?,
-          updatedAt = ? WHERE key = ?
-        """,
+      try move(
+        delivery: key, to: .retrying,
+        setting: """
+          attempts = attempts + 1, failures = ?, failingFor = ?, failedAt = ?, nextAt = ?,
+          lastError = ?, lastErrorText = ?, progress = ?
+          """,
         [
           trouble.failures, trouble.failingFor.microseconds, trouble.failedAt?.microseconds,
-          at.microseconds, code, reason, progress, time.microseconds, key,
-        ])
+          at.microseconds, code, reason, progress,
+        ], cause: code, detail: reason)
     case .suspend(let code, let reason):
-      next = .suspended
-      cause = code
-      detail = reason
-      try run(
-        """
-        UPDATE delivery SET state = 'suspended', attempts = attempts + 1, nextAt = NULL,
-          lastError = ?, lastErrorText = ?, updatedAt = ? WHERE key = ?
-        """, [code, reason, time.microseconds, key])
+      try move(
+        delivery: key, to: .suspended,
+        setting: "attempts = attempts + 1, nextAt = NULL, lastError = ?, lastErrorText = ?",
+        [code, reason], cause: code, detail: reason)
     }
-    try record(
-      "delivery", key, document: row["document"], from: state.rawValue, to: next.rawValue, cause: cause, detail: detail)
   }
 
   fileprivate func settleNotice(_ key: Int64, _ result: RelayResult) throws {

@@ -3,21 +3,21 @@ import Foundation
 import GRDB
 import NodeDatabase
 
-extension Store {
-  /// What happened to one delivery in a resend.
-  package struct ResendResult: Sendable, Hashable {
-    package let delivery: Int64
-    package let document: RecordID
-    package let to: UnitID
-    package let before: OutgoingState
-    /// Nil when it was queued again, otherwise why not.
-    package let refusal: String?
-    /// What a person should know about it.
-    package var remark: String?
-  }
+/// What happened to one delivery in a resend.
+package struct ResendResult: Sendable, Hashable {
+  package let delivery: Int64
+  package let document: RecordID
+  package let to: UnitID
+  package let before: OutgoingState
+  /// Nil when it was queued again, otherwise why not.
+  package let refusal: String?
+  /// What a person should know about it.
+  package var remark: String?
+}
 
-  /// Deliveries in one transaction of a resend: a second's work at the most, so that the daemon and
-  /// other commands are not kept waiting for the database.
+extension Joining {
+  /// Deliveries in one transaction of a resend: at most a second's work, so that the daemon and other
+  /// commands do not wait long for the database.
   package static let resendStep = 500
 
   /// Queues deliveries again with the same id and the same bytes. In flight (`queued`, `published`) and
@@ -166,7 +166,7 @@ extension WriteTransaction {
   fileprivate func resend(
     _ key: Int64, reason: String, dryRun: Bool,
     act: () throws -> Int64?
-  ) throws -> Store.ResendResult {
+  ) throws -> ResendResult {
     guard
       let row = try one(
         """
@@ -198,24 +198,21 @@ extension WriteTransaction {
       }
     if refusal == nil, !dryRun {
       // `progress` starts again: the receiver may have dropped altered pieces.
-      try run(
-        """
-        UPDATE delivery SET state = 'queued', progress = 0, failures = 0, failingFor = 0,
-          failedAt = NULL, publishedAt = NULL, expiresAt = NULL, warnedAt = NULL, nextAt = NULL,
-          updatedAt = ?
-        WHERE key = ?
-        """, [time.microseconds, key])
-      try record(
-        "delivery", key, document: row["document"], from: state.rawValue, to: "queued", act: try act(), cause: "resent", detail: reason)
+      try move(
+        delivery: key, to: .queued,
+        setting: """
+          progress = 0, failures = 0, failingFor = 0, failedAt = NULL, publishedAt = NULL,
+          expiresAt = NULL, warnedAt = NULL, nextAt = NULL
+          """, act: try act(), cause: "resent", detail: reason)
     }
-    return Store.ResendResult(
+    return ResendResult(
       delivery: key, document: try row.recordID("id"), to: try row.unit("recipient"),
       before: state, refusal: refusal,
       remark: [.published, .queued].contains(state) ? unbelieved : nil)
   }
 }
 
-extension Store.ResendResult {
+extension ResendResult {
   /// A delivery that is not queued, for a reason outside of the database.
   package static func leftAlone(_ delivery: DeliverySummary, because reason: String) -> Self {
     Self(

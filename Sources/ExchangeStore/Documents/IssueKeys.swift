@@ -27,7 +27,7 @@ package struct NumberUse: Sendable {
   package let frozen: String?
 }
 
-extension Store {
+extension ExchangeReader {
   /// What was issued under `key`, or nil.
   package func issued(under key: String) throws -> (id: RecordID, key: IssueKey)? {
     let row = try read { database in

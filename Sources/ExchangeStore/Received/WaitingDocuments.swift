@@ -6,7 +6,7 @@ import NodeDatabase
 /// Documents whose manifest is believed and whose attachments are awaited. Each watches one content
 /// that it lacks (`received.waitsFor`) and is looked at again when that comes: what a unit sends costs
 /// no look at all that it lets wait.
-extension Store {
+extension ReviewLedger {
   /// How many documents one call looks at.
   private static let looks = 128
 
@@ -30,7 +30,11 @@ extension Store {
     var ripe: [Int64] = []
     var others: [Row] = []
     for row in candidates where ripe.count < limit {
-      if try read({ try $0.lacking(row) }) == nil { ripe.append(row["key"]) } else { others.append(row) }
+      if try read({ try $0.lacking(row) }) == nil {
+        ripe.append(row["key"])
+      } else {
+        others.append(row)
+      }
     }
     if !others.isEmpty {
       try write(at: time) { tx in
@@ -56,7 +60,9 @@ extension Store {
 
   /// Has every waiting document looked at again, as at the start of a node.
   package func lookAgainAtWaiting(at time: Timestamp) throws {
-    try write(at: time) { try $0.run("UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL") }
+    try write(at: time) {
+      try $0.run("UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL")
+    }
   }
 }
 

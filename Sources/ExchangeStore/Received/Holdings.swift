@@ -57,7 +57,7 @@ enum HoldingKind: String {
   case unjudged, postponed, waiting, quarantined, unnamed
 }
 
-extension Store {
+extension ExchangeReader {
   /// What was counted and not kept, the latest first.
   package func dropped() throws -> [DroppedMessages] {
     try read { database in

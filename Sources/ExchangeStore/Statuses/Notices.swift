@@ -20,7 +20,7 @@ package struct NoticeSummary: Sendable {
   package let updatedAt: Timestamp
 }
 
-extension Store {
+extension ExchangeReader {
   /// Notices that wait, oldest first; with `refused` only those that the broker would not take so
   /// far, also when they have been queued again since.
   package func openNotices(refused: Bool, limit: Int) throws -> [NoticeSummary] {
@@ -38,6 +38,31 @@ extension Store {
           lastError: row["lastError"], lastErrorText: row["lastErrorText"],
           nextAt: row.optionalTime("nextAt"), updatedAt: row.time("updatedAt"))
       }
+    }
+  }
+}
+
+extension RelayLedger {
+  /// Queues statuses, tallies and answers again that the broker refused for good before `before`: no
+  /// person sees them in a list, and what was wrong (a right, an exchange) may have been repaired.
+  /// Returns how many.
+  package func reviveNotices(suspendedBefore before: Timestamp, at time: Timestamp) throws -> Int {
+    let isDue = try read { database in
+      try database.one(
+        """
+        SELECT 1 FROM notice WHERE state = 'suspended' AND (updatedAt <= ?1 OR updatedAt > ?2)
+        LIMIT 1
+        """, [before.microseconds, time.microseconds]) != nil
+    }
+    guard isDue else { return 0 }
+    return try write(at: time) { tx in
+      try tx.all(
+        """
+        UPDATE notice SET state = 'queued', failures = 0, failingFor = 0, failedAt = NULL,
+          updatedAt = ?1 WHERE state = 'suspended' AND (updatedAt <= ?2 OR updatedAt > ?1)
+        RETURNING key
+        """, [time.microseconds, before.microseconds]
+      ).count
     }
   }
 }

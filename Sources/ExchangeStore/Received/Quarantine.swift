@@ -20,14 +20,14 @@ package struct QuarantinedMessage: Sendable {
   package let body: Data?
 }
 
-extension Store {
+extension ExchangeReader {
   /// Messages in quarantine, newest first, at most `limit`, without their bodies. Returns true when
   /// there are more of them.
   package func eachQuarantined(limit: Int, _ body: (QuarantinedMessage) throws -> Void) throws
     -> Bool
   {
     try pages(limit, key: \.key, body) { before, count in
-      try self.read { database in
+      try read { database in
         try database.all(
           """
           SELECT key, sender, messageID, type, outcome, detail, size, duplicates, receivedAt,
@@ -83,6 +83,16 @@ extension Store {
     }
   }
 
+  private static func quarantined(_ row: Row) -> QuarantinedMessage {
+    QuarantinedMessage(
+      key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
+      outcome: row["outcome"], detail: row["detail"], size: row["size"],
+      duplicates: row["duplicates"], receivedAt: row.time("receivedAt"), body: row["body"])
+  }
+}
+
+extension Joining {
+
   /// Gives a message back to the judge, who judges it by the same rules. One that was signed in the
   /// future counts as arrived now: the clock that put it there may have been set right. Throws
   /// `.notFound`, or `.contentMissing` when its body was not kept.
@@ -125,26 +135,17 @@ extension Store {
           .contentMissing, "message \(key): its content was not kept, so it cannot be judged anew",
           next: "Ask its sender to send it again: congvan resend, or congvan reconcile there.")
       }
-      try tx.run(
-        """
-        UPDATE received SET state = ?1, outcome = NULL, detail = NULL, updatedAt = ?2,
-          notBefore = CASE WHEN ?1 = 'received'
-              AND outcome IN ('SIGNATURE-TIME-IN-FUTURE', 'STATUS-TIME-IN-FUTURE') THEN ?2
-            ELSE notBefore END
-        WHERE key = ?3
-        """, [state.rawValue, time.microseconds, key])
       let act = try tx.act(
         verb, about: .message(key, document: row["about"]), reason: reason)
-      try tx.record(
-        "received", key, document: row["document"], from: "quarantined", to: state.rawValue, act: act, cause: verb == .release ? "released" : "discarded",
-        detail: reason)
+      try tx.move(
+        received: key, of: row["document"], from: .quarantined, to: state,
+        setting: """
+          outcome = NULL, detail = NULL, notBefore = CASE WHEN ?
+              AND outcome IN ('SIGNATURE-TIME-IN-FUTURE', 'STATUS-TIME-IN-FUTURE') THEN ?
+            ELSE notBefore END
+          """,
+        [state == .received, time.microseconds], act: act,
+        cause: verb == .release ? "released" : "discarded", detail: reason)
     }
-  }
-
-  private static func quarantined(_ row: Row) -> QuarantinedMessage {
-    QuarantinedMessage(
-      key: row["key"], sender: row["sender"], messageID: row["messageID"], type: row["type"],
-      outcome: row["outcome"], detail: row["detail"], size: row["size"],
-      duplicates: row["duplicates"], receivedAt: row.time("receivedAt"), body: row["body"])
   }
 }

@@ -1,0 +1,54 @@
+import ExchangeCore
+import Foundation
+import GRDB
+import NodeDatabase
+
+extension WriteTransaction {
+
+  /// Stores the record and the attachments of a manifest; returns the document's key. `sender` is
+  /// whom the broker vouches for: the manifest may call the same unit by an alias.
+  func insertDocument(
+    direction: String, sender: String, manifest: Manifest, digest: SHA256Digest, signed: Data
+  ) throws -> Int64 {
+    try run(
+      """
+      INSERT INTO document (direction, id, sender, manifestSha256, signed, codeNumber,
+        codeSeparator, codeNotation, issuedDate, typeName, subject, urgency, createdAt)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """,
+      [
+        direction, manifest.documentID.rawValue, sender, digest.bytes,
+        signed, manifest.number.codeNumber, manifest.number.separator.rawValue,
+        manifest.number.codeNotation, manifest.issuedDate.rawValue, manifest.typeName,
+        manifest.subject, manifest.urgency.rawValue, time.microseconds,
+      ])
+    let key = lastInsertedRowID
+    for (position, attachment) in manifest.attachments.enumerated() {
+      try run(
+        """
+        INSERT INTO attachment (document, position, name, mediaType, size, sha256)
+        VALUES (?, ?, ?, ?, ?, ?)
+        """,
+        [
+          key, position, attachment.name, attachment.mediaType, attachment.size,
+          attachment.sha256.bytes,
+        ])
+    }
+    return key
+  }
+
+  /// Marks a document as taken back or replaced; the first mark stays. A document that is not here
+  /// yet is marked when it comes.
+  func freeze(document id: RecordID, of sender: UnitID, because: String) throws {
+    try run(
+      "UPDATE document SET frozen = ?, frozenAt = ? WHERE sender = ? AND id = ? AND frozen IS NULL",
+      [because, time.microseconds, sender.rawValue, id.rawValue])
+    guard changesCount == 0 else { return }
+    try run(
+      """
+      INSERT INTO frozenAhead (sender, id, because) SELECT ?1, ?2, ?3
+      WHERE NOT EXISTS (SELECT 1 FROM document WHERE sender = ?1 AND id = ?2)
+      ON CONFLICT DO NOTHING
+      """, [sender.rawValue, id.rawValue, because])
+  }
+}
