@@ -15,6 +15,8 @@ extension Judge {
     /// Messages that are still to be judged anew, the newest last; nil when there are none.
     var keys: [Int64]?
     var isAnnounced = false
+    /// No document of an earlier version is left whose details are to be read.
+    var isAllDetailed = false
     /// When signing failed: not before then.
     var restateAgainAt: Timestamp?
   }
@@ -28,15 +30,32 @@ extension Judge {
   /// others. To be called before anything is taken in.
   package func announce() throws {
     guard !reconsidering.withLock({ $0.isAnnounced }) else { return }
+    try judgeAnewAfterUpdate()
     if let identity = context.signer.identity {
       try context.store.review.announce(signer: identity, at: context.clock.now)
     }
     reconsidering.withLock { $0.isAnnounced = true }
   }
 
+  /// What an earlier version of the program could not read is judged anew by one that reads more.
+  private func judgeAnewAfterUpdate() throws {
+    let readable = (MessageKind.allCases.map(\.rawValue) + ["version \(Envelope.version)"])
+      .joined(separator: ", ")
+    guard try context.store.review.readable() != readable else { return }
+    let now = context.clock.now
+    let keys = try context.store.review.unreadable(limit: Self.reconsidered)
+    let count = try context.store.review.reconsider(keys, cause: "program updated", at: now)
+    try context.store.review.setReadable(readable, at: now)
+    if count > 0 {
+      log.notice(
+        "program updated: messages that it could not read are judged anew",
+        metadata: ["count": "\(count)"])
+    }
+  }
+
   /// Returns how many statements got ahead. What has just come goes first.
   func lookBack(isIdle: Bool) throws -> Int {
-    try restate() + (isIdle ? reconsider() : 0)
+    try restate() + (isIdle ? reconsider() + detail() : 0)
   }
 
   /// Judges old statuses anew after a change of what verdicts rest on, a batch at a time.
@@ -57,7 +76,8 @@ extension Judge {
     }
     let (next, basis) = reconsidering.withLock { ($0.keys?.suffix(Self.lookBackBatch), $0.basis) }
     guard let next else { return 0 }
-    let count = try context.store.review.reconsider(Array(next), at: context.clock.now)
+    let count = try context.store.review.reconsider(
+      Array(next), cause: "directory or trust changed", at: context.clock.now)
     let isOver = reconsidering.withLock { state in
       state.keys?.removeLast(next.count)
       if state.keys?.isEmpty == true { state.keys = nil }
@@ -70,6 +90,20 @@ extension Judge {
         metadata: ["count": "\(count)"])
     }
     return next.count
+  }
+
+  /// Reads the manifests of documents that an earlier version stored without their details.
+  private func detail() throws -> Int {
+    guard !reconsidering.withLock({ $0.isAllDetailed }) else { return 0 }
+    let documents = try context.store.review.undetailed(limit: Self.lookBackBatch)
+    let now = context.clock.now
+    try context.store.review.detail(
+      documents.map { document in
+        let content = content(of: document.signed, from: document.sender, at: now)
+        return (document.key, content.flatMap { try? ManifestCodec.decode($0) })
+      }, at: now)
+    if documents.isEmpty { reconsidering.withLock { $0.isAllDetailed = true } }
+    return documents.count
   }
 
   /// A digest of the directory and of what the verifier relies on.
@@ -128,11 +162,18 @@ extension Judge {
     return try context.sign(statement, at: now)
   }
 
-  /// The content of a stored statement of ours, whatever has become of its signature.
+  /// The content of a stored statement of ours.
   private func statement(in signed: Data, at now: Timestamp) -> StatusStatement? {
-    switch context.verifier.verify(signed, from: context.unit.organId, arrivedAt: now) {
-    case .valid(let content, _), .early(_, _, let content): try? StatusCodec.decode(content)
-    case .invalid(_, _, let content): content.flatMap { try? StatusCodec.decode($0) }
+    content(of: signed, from: context.unit.organId, at: now).flatMap {
+      try? StatusCodec.decode($0)
+    }
+  }
+
+  /// The content of a stored CMS, whatever has become of its signature.
+  private func content(of signed: Data, from unit: UnitID, at now: Timestamp) -> Data? {
+    switch context.verifier.verify(signed, from: unit, arrivedAt: now) {
+    case .valid(let content, _), .early(_, _, let content): content
+    case .invalid(_, _, let content): content
     }
   }
 }

@@ -4,7 +4,6 @@ import GRDB
 import NodeDatabase
 
 extension WriteTransaction {
-
   /// Stores the record and the attachments of a manifest; returns the document's key. `sender` is
   /// whom the broker vouches for: the manifest may call the same unit by an alias.
   func insertDocument(
@@ -23,6 +22,7 @@ extension WriteTransaction {
         manifest.subject, manifest.urgency.rawValue, time.microseconds,
       ])
     let key = lastInsertedRowID
+    try detail(document: key, as: manifest)
     for (position, attachment) in manifest.attachments.enumerated() {
       try run(
         """
@@ -35,6 +35,23 @@ extension WriteTransaction {
         ])
     }
     return key
+  }
+
+  /// Writes what a manifest says besides what every document had from the beginning.
+  func detail(document key: Int64, as manifest: Manifest) throws {
+    let places = manifest.toPlaces.isEmpty ? nil : try JSONEncoder().encode(manifest.toPlaces)
+    try run(
+      """
+      UPDATE document SET isDetailed = 1, senderName = ?, dueDate = ?, signerName = ?,
+        signerPosition = ?, signerCompetence = ?, pageAmount = ?, issuedAmount = ?, note = ?,
+        toPlaces = ? WHERE key = ?
+      """,
+      [
+        manifest.from.organName, manifest.dueDate?.rawValue, manifest.signer?.fullName,
+        manifest.signer?.position, manifest.signer?.competence, manifest.pageAmount,
+        manifest.issuedAmount, manifest.note, places.map { String(decoding: $0, as: UTF8.self) },
+        key,
+      ])
   }
 
   /// Marks a document as taken back or replaced; the first mark stays. A document that is not here

@@ -7,5 +7,6 @@ package enum ExchangeMigrations {
     Migration(2, Migration002.name, Migration002.sql),
     Migration(3, Migration003.name, Migration003.sql),
     Migration(4, Migration004.name, Migration004.sql),
+    Migration(5, Migration005.name, Migration005.sql),
   ]
 }

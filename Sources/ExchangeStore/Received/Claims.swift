@@ -84,9 +84,29 @@ extension ReviewLedger {
     }
   }
 
-  /// Gives quarantined messages back to the judge because what verdicts rest on has changed. They
-  /// keep their arrival. Returns how many there still were.
-  package func reconsider(_ keys: [Int64], at time: Timestamp) throws -> Int {
+  /// The kinds and versions of messages that this node could read when it ran last; nil before it said
+  /// so for the first time.
+  package func readable() throws -> String? { try read { try $0.nodeValue("readable") } }
+
+  package func setReadable(_ readable: String, at time: Timestamp) throws {
+    try store.setNodeValue(readable, for: "readable", at: time)
+  }
+
+  /// Quarantined messages of a kind or a version that was not known when they came, the oldest `limit`.
+  package func unreadable(limit: Int) throws -> [Int64] {
+    try read { database in
+      try database.all(
+        """
+        SELECT key FROM received WHERE state = 'quarantined' AND hasBody
+          AND outcome IN ('VERSION-UNKNOWN', 'MESSAGE-UNKNOWN') ORDER BY key LIMIT ?
+        """, [limit]
+      ).map { $0["key"] }
+    }
+  }
+
+  /// Gives quarantined messages back for review because what decisions rest on has changed. They keep
+  /// their arrival. Returns how many there still were.
+  package func reconsider(_ keys: [Int64], cause: String, at time: Timestamp) throws -> Int {
     try write(at: time) { tx in
       var count = 0
       for key in keys {
@@ -95,7 +115,7 @@ extension ReviewLedger {
         guard let row else { continue }
         try tx.move(
           received: key, of: row["document"], from: .quarantined, to: .received,
-          setting: "outcome = NULL, detail = NULL", cause: "directory or trust changed")
+          setting: "outcome = NULL, detail = NULL", cause: cause)
         count += 1
       }
       return count

@@ -30,6 +30,14 @@ package struct KnownDocument: Sendable {
   package let received: Int64
 }
 
+/// A document whose details are only in its CMS.
+package struct UndetailedDocument: Sendable {
+  package let key: Int64
+  package let sender: UnitID
+  /// The stored CMS.
+  package let signed: Data
+}
+
 /// A delivery of ours that a status names.
 package struct NamedDelivery: Sendable {
   package let key: Int64
@@ -123,6 +131,32 @@ extension ReviewLedger {
           correlationID: row["correlationID"], type: row["type"], version: row["version"],
           body: row["body"], receivedAt: row.time("receivedAt"),
           notBefore: row.optionalTime("notBefore"), document: row["document"])
+      }
+    }
+  }
+
+  /// Documents that were stored before their details had columns, oldest first.
+  package func undetailed(limit: Int) throws -> [UndetailedDocument] {
+    try read { database in
+      try database.all(
+        "SELECT key, sender, signed FROM document WHERE isDetailed = 0 ORDER BY key LIMIT ?", [limit]
+      ).map {
+        UndetailedDocument(key: $0["key"], sender: try $0.unit("sender"), signed: $0["signed"])
+      }
+    }
+  }
+
+  /// Stores the details of such documents. A manifest of nil cannot be read: it is not tried again.
+  package func detail(_ manifests: [(document: Int64, manifest: Manifest?)], at time: Timestamp)
+    throws
+  {
+    try write(at: time) { tx in
+      for (key, manifest) in manifests {
+        if let manifest {
+          try tx.detail(document: key, as: manifest)
+        } else {
+          try tx.run("UPDATE document SET isDetailed = 1 WHERE key = ?", [key])
+        }
       }
     }
   }
