@@ -52,7 +52,9 @@ package struct OpenFile: ~Copyable {
 
 package enum FileIO {
   /// Reads until `count` bytes are there or the file ends.
-  package static func read(_ descriptor: CInt, count: Int, at offset: Int64) throws(StoreError) -> Data {
+  package static func read(_ descriptor: CInt, count: Int, at offset: Int64) throws(StoreError)
+    -> Data
+  {
     var data = Data(count: count)
     var filled = 0
     while filled < count {

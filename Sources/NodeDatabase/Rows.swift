@@ -58,11 +58,15 @@ extension Database {
     try cachedStatement(sql: sql).execute(arguments: arguments)
   }
 
-  package func one(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> Row? {
+  package func one(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws
+    -> Row?
+  {
     try Row.fetchOne(try cachedStatement(sql: sql), arguments: arguments)
   }
 
-  package func all(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws -> [Row] {
+  package func all(_ sql: String, _ arguments: StatementArguments = StatementArguments()) throws
+    -> [Row]
+  {
     try Row.fetchAll(try cachedStatement(sql: sql), arguments: arguments)
   }
 }

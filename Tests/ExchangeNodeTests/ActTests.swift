@@ -63,7 +63,7 @@ import Testing
         "refuse document nhầm nơi nhận", "decline document đã thi hành", "agree document",
       ])
     // Shown at the document, with who it was.
-    let shown = try alpha.store.reader.acts(document: try alpha.store.find(id).summary.key)
+    let shown = try alpha.store.reader.acts(document: try alpha.store.reader.find(id).summary.key)
     #expect(shown.map(\.verb) == ["issue", "takeBack", "takeBack"])
     #expect(
       shown.allSatisfy { $0.who == "văn thư" && $0.capacity == "operator" && $0.place == "cli" })
@@ -94,7 +94,7 @@ import Testing
         == ["release", "discard"])
 
     let id = try alpha.send(to: [Province.beta])
-    let document = try alpha.store.find(id.rawValue).summary
+    let document = try alpha.store.reader.find(id.rawValue).summary
     let folder = try TemporaryFolder().path("xuất")
     _ = try ExportFolder.write(document, context: alpha.context, to: folder)
     let restored = try TestNode(Province.alpha, clock: alpha.clock)
@@ -118,7 +118,7 @@ import Testing
     #expect(try alpha.count("history", "act = (SELECT key FROM act WHERE verb = 'resend')") == 6)
     for id in ids {
       let acts = try alpha.store.reader.acts(
-        document: try alpha.store.find(id.rawValue).summary.key)
+        document: try alpha.store.reader.find(id.rawValue).summary.key)
       #expect(acts.map(\.verb) == ["issue", "resend"])
       #expect(acts.last?.kind == "deliveries")
     }
@@ -151,7 +151,7 @@ import Testing
     #expect(throws: DatabaseError.self) { try alpha.change("UPDATE act SET osUser = 'ai'") }
     #expect(throws: DatabaseError.self) { try alpha.change("DELETE FROM act") }
     try alpha.change("DELETE FROM actText")
-    let shown = try alpha.store.reader.acts(document: try alpha.store.find(id).summary.key)
+    let shown = try alpha.store.reader.acts(document: try alpha.store.reader.find(id).summary.key)
     #expect(shown.map(\.verb) == ["issue", "takeBack"])
     #expect(shown.allSatisfy { $0.reason == nil })
   }

@@ -146,7 +146,7 @@ import Testing
     #expect(try state == .published)
 
     // It is said at the document, and marked as a claim.
-    let document = try alpha.store.find(id.rawValue).summary
+    let document = try alpha.store.reader.find(id.rawValue).summary
     let told = try #require(try alpha.store.reader.unbelieved(document: document.key).first)
     #expect(told.code == "01" && told.from == Province.beta.organId)
     #expect(told.outcome == "SIGNATURE-UNTRUSTED")
@@ -340,7 +340,7 @@ import Testing
       garbage(22, from: Province.beta.organId, about: nil),
     ])
     try alpha.settle()
-    let document = try alpha.store.find(id.rawValue).summary
+    let document = try alpha.store.reader.find(id.rawValue).summary
     let told = try alpha.store.reader.unbelieved(document: document.key)
     #expect(told.count == 16 && told.allSatisfy { $0.code == nil })
     #expect(try alpha.deliveries().first?.unbelieved?.count == 16)

@@ -23,7 +23,7 @@ import Testing
     try exchange([alpha, beta], through: FakeBroker())
     folder = alpha.folder.path("xuất")
     _ = try ExportFolder.write(
-      try beta.store.find(id.rawValue).summary, context: beta.context, to: folder)
+      try beta.store.reader.find(id.rawValue).summary, context: beta.context, to: folder)
   }
 
   private func rename(_ name: String, to other: String) throws {
@@ -42,7 +42,7 @@ import Testing
     #expect(try verify() == [nil, nil])
     let restored = try TestNode(Province.alpha)
     #expect(try restored.office.takeIn(export: folder).id == id)
-    let names = try restored.store.find(id.rawValue).summary.attachments.map(\.name)
+    let names = try restored.store.reader.find(id.rawValue).summary.attachments.map(\.name)
     #expect(names.map { Array($0.utf8) } == self.names.map { Array($0.utf8) })
   }
 

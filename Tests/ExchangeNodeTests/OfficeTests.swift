@@ -143,7 +143,7 @@ import Testing
   // MARK: Export and verify
 
   private func export(_ node: TestNode, _ id: RecordID) throws -> ExportFolder {
-    let summary = try node.store.find(id.rawValue).summary
+    let summary = try node.store.reader.find(id.rawValue).summary
     return try ExportFolder.write(
       summary, context: node.context, to: node.folder.path("xuất-\(UUID())"))
   }
@@ -280,7 +280,7 @@ import Testing
     let signer = try Province.shared.get().signer(Province.beta)
     let mismatch = try signer.sign(try StatusCodec.encode(statement), at: beta.clock.now)
     #expect(try problem(mismatch)?.contains("manifestSha256 differs") == true)
-    let key = try alpha.store.find(id.rawValue).summary.key
+    let key = try alpha.store.reader.find(id.rawValue).summary.key
     statement.manifestDigest = try alpha.store.reader.manifestDigest(document: key)
     let right = try signer.sign(try StatusCodec.encode(statement), at: beta.clock.now)
     #expect(try problem(right) == nil)
@@ -298,7 +298,7 @@ import Testing
 
   @Test func exportOverwritesNothing() throws {
     let id = try delivered()
-    let summary = try beta.store.find(id.rawValue).summary
+    let summary = try beta.store.reader.find(id.rawValue).summary
     let folder = try TemporaryFolder()
     try folder.write(Data("của người khác".utf8), as: "quan-trong.txt")
     #expect(throws: NodeError(.exportExists, "")) {

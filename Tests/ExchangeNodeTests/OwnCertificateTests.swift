@@ -259,7 +259,7 @@ import Testing
     try world.list(after)
     let export = nodes.0.folder.path("export")
     _ = try ExportFolder.write(
-      nodes.1.store.find(sent.id.rawValue).summary, context: nodes.1.context, to: export)
+      nodes.1.store.reader.find(sent.id.rawValue).summary, context: nodes.1.context, to: export)
     let restored = try world.node(alpha, new)
     let (id, deliveries) = try restored.office.takeIn(export: export)
     #expect(id == sent.id && deliveries.map(\.state) == [.queued])

@@ -131,7 +131,7 @@ import Testing
 
     let folder = try TemporaryFolder().path("export")
     _ = try ExportFolder.write(
-      beta.store.find(lost.rawValue).summary, context: beta.context, to: folder)
+      beta.store.reader.find(lost.rawValue).summary, context: beta.context, to: folder)
     guard !isRecalled else {
       #expect(throws: NodeError(.frozen, "")) { try restored.office.takeIn(export: folder) }
       return
@@ -146,11 +146,12 @@ import Testing
     #expect(try states(restored) == [.delivered, .delivered, .delivered])
     #expect(try beta.count("document", "direction = 'incoming'") == 3)
     #expect(try restored.store.reader.quarantined(limit: 10).isEmpty)
-    let document = try restored.store.find(lost.rawValue).summary
+    let document = try restored.store.reader.find(lost.rawValue).summary
     #expect(try restored.store.reader.statuses(document: document.key).map(\.code) == ["01"])
+    let original = try alpha.store.reader.find(lost.rawValue).summary.key
     #expect(
       try restored.store.relay.signedManifest(document: document.key)
-        == alpha.store.relay.signedManifest(document: alpha.store.find(lost.rawValue).summary.key))
+        == alpha.store.relay.signedManifest(document: original))
   }
 
   /// Only a document of one's own, and only a whole one.
@@ -159,7 +160,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     let folder = try TemporaryFolder().path("export")
     _ = try ExportFolder.write(
-      beta.store.find(id.rawValue).summary, context: beta.context, to: folder)
+      beta.store.reader.find(id.rawValue).summary, context: beta.context, to: folder)
     let gamma = try TestNode(Province.gamma, clock: alpha.clock)
     #expect(throws: NodeError(.verifyFailed, "")) { try gamma.office.takeIn(export: folder) }
     let empty = try TestNode(Province.alpha, clock: alpha.clock)
@@ -498,10 +499,10 @@ import Testing
     for (node, id) in [(beta, new), (alpha, old)] {
       let folder = folders.path(id.rawValue)
       _ = try ExportFolder.write(
-        node.store.find(id.rawValue).summary, context: node.context, to: folder)
+        node.store.reader.find(id.rawValue).summary, context: node.context, to: folder)
       _ = try empty.office.takeIn(export: folder)
     }
-    #expect(try empty.store.find(old.rawValue).summary.frozen == "replaced")
+    #expect(try empty.store.reader.find(old.rawValue).summary.frozen == "replaced")
     #expect(try states(empty) == [.queued, .cancelled])
   }
 

@@ -196,7 +196,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     #expect(try beta.answers() == ["01"])
     #expect(try beta.count("blob") == 1)
-    let document = try beta.store.find(id.rawValue).summary
+    let document = try beta.store.reader.find(id.rawValue).summary
     #expect(document.attachments.map(\.name) == ["Mẫu 1.pdf", "Mẫu 2.pdf", "Mẫu 3.pdf"])
     let folder = beta.folder.path("xuất")
     _ = try ExportFolder.write(document, context: beta.context, to: folder)
@@ -231,7 +231,7 @@ import Testing
         "TEXT-CLEANED",
       ])
     #expect(sent.warnings[0].text == "subject: removed U+200B ZERO WIDTH SPACE after “Về”")
-    let document = try node.store.find(sent.id.rawValue).summary
+    let document = try node.store.reader.find(sent.id.rawValue).summary
     #expect(document.subject == "Về việc họp ngày 5")
     #expect(
       document.attachments.map(\.name) == ["Mẫu đơn.docx", "cu.txt", "CON.pdf", "Tờ trình.pdf"])
@@ -290,7 +290,7 @@ import Testing
         atPath: folder + "/" + name.decomposedStringWithCanonicalMapping, contents: pdf("x")))
     let sent = try node.office.send(
       draft([node.folder.path("Thư mục/\(name)")], to: [Province.beta]))
-    let found = try node.store.find(sent.id.rawValue).summary.attachments.map(\.name)
+    let found = try node.store.reader.find(sent.id.rawValue).summary.attachments.map(\.name)
     #expect(found.map { Array($0.utf8) } == [Array(name.utf8)])
   }
 

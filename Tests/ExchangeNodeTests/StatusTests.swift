@@ -224,7 +224,7 @@ import Testing
       #expect(delivery.state == expected, "turn \(turn)")
       #expect(delivery.status == code, "turn \(turn)")
       let shown = try other.store.reader.statuses(
-        document: try other.store.find(document.rawValue).summary.key)
+        document: try other.store.reader.find(document.rawValue).summary.key)
       #expect(shown.map(\.at) == shown.map(\.at).sorted())
       // The next permutation of three, by turns of rotating and swapping.
       messages.swapAt(turn % 2, turn % 2 + (said.count == 2 ? (turn % 2 == 0 ? 1 : -1) : 1))
@@ -294,7 +294,7 @@ import Testing
     #expect(try node.texts("SELECT coalesce(frozen, '-') FROM document") == ["-", "-"])
     // What came is shown at the document it is about, as not believed.
     #expect(try node.store.reader.unbelieved(document: known.key).count == 10)
-    let own = try node.store.find(document.rawValue, preferring: "outgoing").summary
+    let own = try node.store.reader.find(document.rawValue, preferring: "outgoing").summary
     #expect(try node.store.reader.unbelieved(document: own.key).map(\.code) == ["13"])
   }
 

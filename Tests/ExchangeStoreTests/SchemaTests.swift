@@ -48,7 +48,7 @@ import Testing
     try test.issue()
     let again = try test.reopened()
     #expect(try again.file.schemaDump() == test.store.file.schemaDump())
-    #expect(try again.deliveries(DeliveryFilter()).count == 1)
+    #expect(try again.reader.deliveries(DeliveryFilter()).count == 1)
     try again.file.check()
   }
 

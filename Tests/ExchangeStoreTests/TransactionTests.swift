@@ -213,11 +213,11 @@ import Testing
     try test.sql("DROP TRIGGER trouble")
     let again = try test.reopened()
     let isTaken: Int? = try test.store.files.exclusively("resend.lock") {
-      try again.continueResends(at: now)
+      try again.joining.continueResends(at: now)
     }
     #expect(isTaken == 0)
-    #expect(try again.continueResends(at: now) == Joining.resendStep + 10)
-    #expect(try again.continueResends(at: now) == 0)
+    #expect(try again.joining.continueResends(at: now) == Joining.resendStep + 10)
+    #expect(try again.joining.continueResends(at: now) == 0)
     #expect(try test.count("delivery", "state = 'queued'") == keys.count)
     #expect(
       try test.count("history", "cause = 'resent' AND detail = 'đã sửa hàng đợi'") == keys.count)

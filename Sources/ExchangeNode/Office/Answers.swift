@@ -66,7 +66,7 @@ extension Office {
   }
 
   private func accepted(_ id: String) throws -> (IncomingSummary, SHA256Digest) {
-    let (document, direction) = try context.store.find(id, preferring: "incoming")
+    let (document, direction) = try context.store.reader.find(id, preferring: "incoming")
     guard direction == "incoming",
       let incoming = try context.store.reader.incomingDocument(key: document.key)
     else { throw NodeError(.notIncoming, "document \(document.id) is not an incoming one") }

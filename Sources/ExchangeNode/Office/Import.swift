@@ -29,7 +29,8 @@ extension Office {
     if let broken = report.attachments.first(where: { $0.problem != nil }) {
       throw NodeError(.verifyFailed, "attachment “\(broken.name)” \(broken.problem ?? "")")
     }
-    if let known = try? context.store.find(manifest.documentID.rawValue, preferring: "outgoing"),
+    if let known = try? context.store.reader.find(
+      manifest.documentID.rawValue, preferring: "outgoing"),
       known.direction == "outgoing"
     {
       throw NodeError(.known, "document \(manifest.documentID) is here")

@@ -213,7 +213,7 @@ package struct Office: Sendable {
       typeName: try text(draft.typeName, "type", 100),
       subject: try text(draft.subject, "subject", 500), signer: signer, urgency: draft.urgency,
       dueDate: try draft.dueDate.map { try date($0, "due") },
-      responseFor: try draft.replyTo.map { [try context.store.find($0).summary.id] } ?? [],
+      responseFor: try draft.replyTo.map { [try context.store.reader.find($0).summary.id] } ?? [],
       replaces: try draft.replaces.map { [try outgoing($0).id] } ?? [],
       attachments: [])
   }
@@ -253,7 +253,7 @@ package struct Office: Sendable {
     }
     for id in ids {
       let parts = id.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-      let (document, direction) = try context.store.find(
+      let (document, direction) = try context.store.reader.find(
         String(parts[0]), preferring: "outgoing")
       guard direction == "outgoing" else {
         throw StoreError(
@@ -290,7 +290,7 @@ package struct Office: Sendable {
 
   /// An outgoing document by its id or the beginning of it.
   func outgoing(_ id: String) throws -> DocumentSummary {
-    let (document, direction) = try context.store.find(id, preferring: "outgoing")
+    let (document, direction) = try context.store.reader.find(id, preferring: "outgoing")
     guard direction == "outgoing" else {
       throw NodeError(.notOutgoing, "document \(document.id) is not an outgoing one")
     }
@@ -306,7 +306,7 @@ package struct Office: Sendable {
   }
 }
 
-extension Store {
+extension ExchangeReader {
   /// The document whose id is `text` or begins with it (at least 8 characters). Of several, the one
   /// of the `preferred` direction: another unit may send a document under the id of one of ours.
   package func find(_ text: String, preferring preferred: String? = nil) throws -> (

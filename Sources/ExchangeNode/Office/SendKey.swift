@@ -79,7 +79,7 @@ extension Office {
       {
         return full
       }
-      return try context.store.find(id, preferring: "outgoing").summary.id.rawValue
+      return try context.store.reader.find(id, preferring: "outgoing").summary.id.rawValue
     } catch let error as StoreError where [.notFound, .ambiguous].contains(error.kind) {
       return id
     }

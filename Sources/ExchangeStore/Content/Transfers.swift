@@ -2,6 +2,7 @@ package import ExchangeCore
 import Foundation
 import GRDB
 import NodeDatabase
+import Synchronization
 
 extension ContentLedger {
   /// Up to `limit` transfers of which every piece is in the spool: one of each sender, then a second of

@@ -189,7 +189,7 @@ extension WriteTransaction {
     return nil
   }
 
-  fileprivate func spoil(_ sender: UnitID, _ digest: SHA256Digest) throws {
+  func spoil(_ sender: UnitID, _ digest: SHA256Digest) throws {
     try run(
       "INSERT INTO spoiled (sender, sha256, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
       [sender.rawValue, digest.bytes, time.microseconds])

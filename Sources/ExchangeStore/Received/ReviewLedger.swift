@@ -139,7 +139,8 @@ extension ReviewLedger {
   package func undetailed(limit: Int) throws -> [UndetailedDocument] {
     try read { database in
       try database.all(
-        "SELECT key, sender, signed FROM document WHERE isDetailed = 0 ORDER BY key LIMIT ?", [limit]
+        "SELECT key, sender, signed FROM document WHERE isDetailed = 0 ORDER BY key LIMIT ?",
+        [limit]
       ).map {
         UndetailedDocument(key: $0["key"], sender: try $0.unit("sender"), signed: $0["signed"])
       }

@@ -27,7 +27,7 @@ struct DeliveryOptions: ParsableArguments {
     filter.to = try to.map(assembly.identifiers) ?? []
     if let document {
       filter.documents = [
-        try assembly.store().find(document, preferring: "outgoing").summary.id
+        try assembly.store().reader.find(document, preferring: "outgoing").summary.id
       ]
     }
     if failed {

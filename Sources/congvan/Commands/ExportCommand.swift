@@ -14,7 +14,7 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     let context = try folder.assembly().context()
-    let (document, _) = try context.store.find(id, preferring: "outgoing")
+    let (document, _) = try context.store.reader.find(id, preferring: "outgoing")
     if let incoming = try context.store.reader.incomingDocument(key: document.key),
       incoming.state != .accepted
     {

@@ -15,7 +15,7 @@ struct ShowCommand: ParsableCommand {
   func run() throws {
     let assembly = try folder.assembly()
     let (store, watch) = (try assembly.store(), try assembly.receiptWatch())
-    let (document, direction) = try store.find(id, preferring: "outgoing")
+    let (document, direction) = try store.reader.find(id, preferring: "outgoing")
     var filter = DeliveryFilter()
     filter.documents = [document.id]
     let deliveries = try store.reader.deliveries(filter)
