@@ -28,7 +28,7 @@ package final class CMSVerifier: SignatureVerifier {
   package func verify(
     _ message: Data, from claimed: UnitID, arrivedAt arrival: Timestamp
   ) -> Verdict {
-    judge(message, arrivedAt: arrival) { (checked) throws(Finding) in
+    review(message, arrivedAt: arrival) { (checked) throws(SignatureFinding) in
       try order(checked.signers, claimed: claimed)
     }
   }
@@ -36,7 +36,7 @@ package final class CMSVerifier: SignatureVerifier {
   package func verifyOwn(_ message: Data, of unit: UnitID, subject: String?) -> Verdict {
     let directory = directory()
     let names = directory.unit(unit).map { [$0.id] + $0.aliases } ?? [unit]
-    return judge(message, arrivedAt: nil) { (checked) throws(Finding) in
+    return review(message, arrivedAt: nil) { (checked) throws(SignatureFinding) in
       let isOwn = checked.signers.contains { signer in
         if let owner = directory.owner(ofCertificate: signer.digest) {
           return owner.id == names[0]
@@ -46,7 +46,7 @@ package final class CMSVerifier: SignatureVerifier {
       }
       guard isOwn else {
         let subjects = checked.signers.map { "“\($0.certificate.subject)”" }
-        throw Finding(
+        throw SignatureFinding(
           .notThisUnit,
           "\(subjects.joined(separator: ", ")): is not known as a certificate of “\(unit)”, neither "
             + "today nor before")
@@ -57,8 +57,9 @@ package final class CMSVerifier: SignatureVerifier {
 
   package func examine(_ signer: any DocumentSigner, of unit: UnitID, at time: Timestamp) throws {
     let sample = try signer.sign(Data("{}".utf8), at: time)
-    do throws(Finding) {
-      _ = try signers(of: sample, arrivedAt: time, content: nil) { (checked) throws(Finding) in
+    do throws(SignatureFinding) {
+      _ = try signers(of: sample, arrivedAt: time, content: nil) {
+        (checked) throws(SignatureFinding) in
         try order(checked.signers, claimed: unit)
       }
     } catch {
@@ -92,12 +93,12 @@ package final class CMSVerifier: SignatureVerifier {
 
   /// Judges as of `arrival`, or as of the signing time when that is nil. `order` says who may sign, and
   /// in which order the signers are named.
-  private func judge(
+  private func review(
     _ message: Data, arrivedAt arrival: Timestamp?,
-    order: (CheckedMessage) throws(Finding) -> [CheckedSigner]
+    order: (CheckedMessage) throws(SignatureFinding) -> [CheckedSigner]
   ) -> Verdict {
     var content: Data?
-    do throws(Finding) {
+    do throws(SignatureFinding) {
       let identities = try signers(
         of: message, arrivedAt: arrival, content: { content = $0 }, order: order)
       return .valid(content: content ?? Data(), signers: identities)
@@ -111,8 +112,8 @@ package final class CMSVerifier: SignatureVerifier {
 
   private func signers(
     of message: Data, arrivedAt arrival: Timestamp?, content opened: ((Data) -> Void)?,
-    order: (CheckedMessage) throws(Finding) -> [CheckedSigner]
-  ) throws(Finding) -> [SignerIdentity] {
+    order: (CheckedMessage) throws(SignatureFinding) -> [CheckedSigner]
+  ) throws(SignatureFinding) -> [SignerIdentity] {
     let trust = trust()
     let message = try SignedMessage.open(message)
     let attached = try message.content()
@@ -121,7 +122,7 @@ package final class CMSVerifier: SignatureVerifier {
       message, content: attached, anchors: trust.anchorCertificates)
     var identities: [SignerIdentity] = []
     for signer in try order(checked) {
-      let time = try arrival.map { (arrival) throws(Finding) in
+      let time = try arrival.map { (arrival) throws(SignatureFinding) in
         try times.judgingTime(signed: signer.signingTime, arrival: arrival)
       }
       let profile = try trust.check(
@@ -142,7 +143,7 @@ package final class CMSVerifier: SignatureVerifier {
   }
 
   /// The claimed unit's signer first. Throws `notThisUnit` or `unknownSigner` when it has none.
-  private func order(_ signers: [CheckedSigner], claimed: UnitID) throws(Finding)
+  private func order(_ signers: [CheckedSigner], claimed: UnitID) throws(SignatureFinding)
     -> [CheckedSigner]
   {
     let directory = directory()
@@ -155,11 +156,11 @@ package final class CMSVerifier: SignatureVerifier {
     }
     for signer in signers {
       guard let owner = directory.owner(ofCertificate: signer.digest) else { continue }
-      throw Finding(
+      throw SignatureFinding(
         .notThisUnit,
         "“\(signer.certificate.subject)” signs for “\(owner.id)”, sent by “\(claimed)”")
     }
     let subjects = signers.map { "“\($0.certificate.subject)”" }.joined(separator: ", ")
-    throw Finding(.unknownSigner, "\(subjects): in no unit's directory entry")
+    throw SignatureFinding(.unknownSigner, "\(subjects): in no unit's directory entry")
   }
 }

@@ -43,7 +43,7 @@ package struct OfflineVerifier: Sendable {
   /// recorded arrival, for one of unknown age the present. Never throws: problems are values.
   package func inspect(_ message: Data, arrivedAt arrival: Timestamp) -> Inspection {
     var content: Data?
-    do throws(Finding) {
+    do throws(SignatureFinding) {
       let opened = try SignedMessage.open(message)
       let attached = try opened.content()
       content = attached
@@ -65,13 +65,14 @@ package struct OfflineVerifier: Sendable {
 
   private func inspect(
     _ signer: CheckedSigner, arrival: Timestamp, included: [Certificate]
-  ) throws(Finding) -> Inspection.Signer {
+  ) throws(SignatureFinding) -> Inspection.Signer {
     guard let info = CertificateInfo(signer.certificate) else {
-      throw Finding(.untrustedChain, "a validity date of the signer's certificate is not a date")
+      throw SignatureFinding(
+        .untrustedChain, "a validity date of the signer's certificate is not a date")
     }
-    var finding: Finding?
+    var finding: SignatureFinding?
     var profile: String?
-    do throws(Finding) {
+    do throws(SignatureFinding) {
       let time = try times.judgingTime(signed: signer.signingTime, arrival: arrival)
       profile = try trust.check(signer.certificate, at: time, included: included)
     } catch {

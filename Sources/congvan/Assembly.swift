@@ -177,7 +177,7 @@ struct Assembly {
     var options = Node.Options()
     options.limits = try limits
     options.policy.horizon = try settings.horizon
-    options.steward = try settings.reconciliation
+    options.upkeep = try settings.reconciliation
     options.untilIdle = untilIdle
     return Node(
       context: try context(log: log),

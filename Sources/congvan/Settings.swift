@@ -274,9 +274,9 @@ struct Settings: Sendable {
     get throws { .seconds(3600 * (try number("retry.horizonHours", 1...8760))) }
   }
 
-  var reconciliation: Steward.Policy {
+  var reconciliation: Upkeep.Policy {
     get throws {
-      var policy = Steward.Policy(
+      var policy = Upkeep.Policy(
         interval: .seconds(3600 * (try number("reconcile.intervalHours", 1...8760))),
         window: .seconds(86_400 * (try number("reconcile.windowDays", 1...3650))))
       policy.receipts = try receipts

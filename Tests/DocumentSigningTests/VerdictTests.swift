@@ -139,7 +139,7 @@ import Testing
     }
   }
 
-  @Test func `Dates are judged at the signing time, within the window`() throws {
+  @Test func `Dates are reviewed at the signing time, within the window`() throws {
     let world = try World.shared.get()
     let end = World.noon.advanced(by: day * 10)
     let short = try world.root.issue("LDLD.BETA", key: .p256, to: end)

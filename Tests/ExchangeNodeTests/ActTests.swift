@@ -30,7 +30,7 @@ import Testing
   }
 
   private func tally(_ node: TestNode, by actor: Actor) throws {
-    try Steward(context: node.context, policy: Steward.Policy(part: 1), log: .silent)
+    try Upkeep(context: node.context, policy: Upkeep.Policy(part: 1), log: .silent)
       .tally(beta.id, by: actor)
   }
 
@@ -205,7 +205,7 @@ import Testing
     #expect(try node.verdicts() == ["accepted", "received", "accepted"])
     #expect(try node.answers() == ["01", "01"])
     #expect(try node.count("attachment") == 2, "nothing of it is half there")
-    #expect(try node.judge.step(ripe: true) == 0, "and it is not tried without end")
+    #expect(try node.review.step(ripe: true) == 0, "and it is not tried without end")
     try node.change("DROP TRIGGER fail")
     node.clock.advance(by: .seconds(61))
     try node.settle()
@@ -234,7 +234,7 @@ import Testing
     let hostile = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
     func flood(_ count: Int) throws {
       for number in 0..<count {
-        // One that the intake sees through, one that the judge does.
+        // One that the intake sees through, one that the review does.
         let large = InboundMessage(
           assertedSender: hostile.from.organId, lane: .express, redelivered: false,
           envelope: Envelope(type: "congvan.status", messageID: "l\(number)"), body: nil,

@@ -125,7 +125,7 @@ import Testing
 
   private func tally(_ node: TestNode, to unit: UnitID) throws {
     clock.advance(by: .seconds(60))
-    try Steward(context: node.context, policy: Steward.Policy(), log: .silent).tally(unit)
+    try Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent).tally(unit)
   }
 
   private func resend(_ id: RecordID) throws -> [ResendResult] {

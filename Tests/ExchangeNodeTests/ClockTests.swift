@@ -16,8 +16,8 @@ import Testing
     beta = try TestNode(Province.beta)
   }
 
-  private func steward(_ node: TestNode) -> Steward {
-    Steward(context: node.context, policy: Steward.Policy(), log: .silent)
+  private func upkeep(_ node: TestNode) -> Upkeep {
+    Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent)
   }
 
   /// One hour ahead, and a year: a battery that died.
@@ -31,8 +31,8 @@ import Testing
     #expect(try alpha.deliveries().map(\.state) == [.retrying])
     alpha.clock.advance(by: .seconds(-seconds))
     #expect(try alpha.relay.next(count: 10, bytes: 1 << 20).isEmpty)
-    #expect(try steward(alpha).step())
-    #expect(try !steward(alpha).step())
+    #expect(try upkeep(alpha).step())
+    #expect(try !upkeep(alpha).step())
     #expect(try alpha.relay.next(count: 10, bytes: 1 << 20).count == 2)
   }
 
@@ -41,7 +41,7 @@ import Testing
     for _ in 0..<12 {
       let messages = try alpha.relay.next(count: 10, bytes: 1 << 20)
       try alpha.relay.settle(messages.map { ($0.token, .rejected) })
-      #expect(try !steward(alpha).step())
+      #expect(try !upkeep(alpha).step())
       alpha.clock.advance(by: .seconds(3600))
     }
   }
@@ -63,10 +63,10 @@ import Testing
     try alpha.send(to: [Province.beta])
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
     alpha.clock.advance(by: .seconds(366 * 86_400))
-    #expect(try steward(alpha).step())
+    #expect(try upkeep(alpha).step())
     alpha.clock.advance(by: .seconds(-364 * 86_400))
-    #expect(try steward(alpha).step(), "the tally of next year says nothing about today")
-    #expect(try !steward(alpha).step(), "and one a day is enough")
+    #expect(try upkeep(alpha).step(), "the tally of next year says nothing about today")
+    #expect(try !upkeep(alpha).step(), "and one a day is enough")
   }
 
   /// Issued while the clock was ahead: reconciled all the same.
@@ -75,7 +75,7 @@ import Testing
     try alpha.send(to: [Province.beta])
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
     alpha.clock.advance(by: .seconds(-366 * 86_400))
-    #expect(try steward(alpha).step())
+    #expect(try upkeep(alpha).step())
   }
 
   @Test func aNoticeSuspendedByAFastClockIsRevived() throws {
@@ -87,7 +87,7 @@ import Testing
     let receipt = try beta.relay.next(count: 1, bytes: 1 << 20)
     try beta.relay.settle(receipt.map { ($0.token, .refused(code: 403, text: "ACCESS_REFUSED")) })
     beta.clock.advance(by: .seconds(-366 * 86_400))
-    #expect(try steward(beta).step())
+    #expect(try upkeep(beta).step())
     try exchange([alpha, beta], through: broker)
     #expect(try alpha.deliveries().map(\.state) == [.delivered])
   }
@@ -141,7 +141,7 @@ import Testing
     #expect(Set(sent).count == 6)
     // Receipts that seemed to come from the future are asked for at the latest.
     for node in [alpha, beta] { node.clock.advance(by: .seconds(86_500)) }
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, beta], through: broker)
     #expect(try alpha.deliveries().allSatisfy { $0.state == .delivered })
     #expect(try beta.count("document") == 6)
@@ -156,7 +156,7 @@ import Testing
     try alpha.send(size: 300_000, to: [Province.beta])
     try exchange([alpha, beta], through: broker)
     beta.clock.advance(by: .seconds(-366 * 86_400))
-    let care = ContentCare(context: beta.context, log: .silent)
+    let care = ContentScrubber(context: beta.context, log: .silent)
     try care.step()
     #expect(try beta.count("blob", "checkedAt = \(beta.clock.now.microseconds)") == 1)
   }

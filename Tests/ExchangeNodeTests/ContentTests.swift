@@ -79,7 +79,7 @@ import Testing
     let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
     let other = pdf("khác", size: 2 * Self.piece)
     try node.intake.store(gamma.pieces(other))
-    #expect(try node.judge.assemble() == 1)
+    #expect(try node.review.assemble() == 1)
     #expect(try node.store.intake.has(OpenSSLHashing().sha256(other)))
     #expect(try spoolFiles == [])
     try node.settle()
@@ -449,7 +449,7 @@ import Testing
     #expect(try !node.holds(secret))
   }
 
-  /// Somebody copies a large file in at that moment: the judge does not wait for that, and the secret
+  /// Somebody copies a large file in at that moment: the review does not wait for that, and the secret
   /// goes afterwards.
   @Test func aSecretGoesWhenNothingIsTakenInAnyMore() throws {
     let secret = pdf("BÍ MẬT NHÀ NƯỚC 7781", size: 300_000)
@@ -468,7 +468,7 @@ import Testing
       #expect(try node.verdicts() == ["quarantined DIEU5"])
       #expect(FileManager.default.fileExists(atPath: path))
     }
-    _ = try Steward(context: node.context, policy: Steward.Policy(), log: .silent).step()
+    _ = try Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent).step()
     #expect(!FileManager.default.fileExists(atPath: path))
     #expect(try !node.holds(secret))
   }

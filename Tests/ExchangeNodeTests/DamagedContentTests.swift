@@ -24,12 +24,12 @@ import Testing
     beta = try TestNode(Province.beta, clock: clock)
   }
 
-  private func care(_ node: TestNode) -> ContentCare {
-    ContentCare(context: node.context, log: .silent)
+  private func care(_ node: TestNode) -> ContentScrubber {
+    ContentScrubber(context: node.context, log: .silent)
   }
 
   private func tally(_ node: TestNode, to other: TestNode) throws {
-    try Steward(context: node.context, policy: Steward.Policy(), log: .silent).tally(other.id)
+    try Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent).tally(other.id)
   }
 
   enum Damage: CaseIterable { case missing, truncated, otherBytes }
@@ -113,7 +113,7 @@ import Testing
     #expect(try alpha.deliveries().map(\.state) == [.delivered, .delivered])
   }
 
-  /// Lost between its arrival and the judge: the manifest is believed and waits.
+  /// Lost between its arrival and the review: the manifest is believed and waits.
   @Test func contentLostBeforeItWasJudgedComesAgain() throws {
     try alpha.send(size: 300_000, to: [Province.beta])
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
@@ -152,9 +152,9 @@ import Testing
   @Test func filesAreReadAboutOnceAWeekInSmallSteps() throws {
     for number in 0..<3 { try alpha.send("\(number)", size: 3 * Self.piece, to: [Province.beta]) }
     try exchange([alpha, beta], through: broker)
-    var policy = ContentCare.Policy()
+    var policy = ContentScrubber.Policy()
     policy.stepBytes = Int64(2 * Self.piece)
-    let care = ContentCare(context: beta.context, policy: policy, log: .silent)
+    let care = ContentScrubber(context: beta.context, policy: policy, log: .silent)
     try care.step()
     #expect(try beta.count("blob", "checkedAt > createdAt") == 0)
     beta.clock.advance(by: .seconds(7 * 86_401))

@@ -79,8 +79,8 @@ private final class FaultyWorld {
       try broker.deliver(
         .init(node.id, lane), into: node.intake, count: Int.random(in: 1...10, using: &random),
         losesAcknowledgement: random.chance(15))
-    case 8: _ = try node.judge.step(ripe: random.chance(70))
-    default: _ = try node.judge.assemble()
+    case 8: _ = try node.review.step(ripe: random.chance(70))
+    default: _ = try node.review.assemble()
     }
   }
 
@@ -90,7 +90,7 @@ private final class FaultyWorld {
       clock.advance(by: .seconds(2 * 3600))
       // What was so damaged on the way that nobody could be told is found by the tally.
       for node in nodes {
-        _ = try Steward(context: node.context, policy: Steward.Policy(), log: .silent).step()
+        _ = try Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent).step()
       }
       try exchange(nodes, through: broker)
       var failed = DeliveryFilter()

@@ -52,7 +52,7 @@ import Testing
   @Test(arguments: Flood.allCases, Lane.allCases)
   func aFloodOfOneUnitDelaysNobodyElse(_ flood: Flood, _ lane: Lane) throws {
     try node.intake.store(messages(of: flood, count: 300, lane: lane))
-    _ = try node.judge.step(ripe: false)
+    _ = try node.review.step(ripe: false)
     var innocent: [RecordID] = []
     for lane in Lane.allCases {
       let gamma = Hostile(
@@ -61,7 +61,7 @@ import Testing
       try node.intake.store(
         gamma.pieces() + [gamma.message(lane: lane, body: try gamma.document())])
     }
-    for _ in 0..<3 { _ = try node.judge.step(ripe: false) }
+    for _ in 0..<3 { _ = try node.review.step(ripe: false) }
     #expect(try node.count("received", "state = 'received'") > 0, "the flood is not over yet")
     let accepted = try node.texts(
       "SELECT messageID FROM received WHERE sender = 'CDCS.GAMMA' AND state = 'accepted'")
@@ -88,7 +88,7 @@ import Testing
     try patient.intake.store([gamma.message(body: try gamma.document())])
     try patient.settle()
     try patient.intake.store(beta.pieces(content) + gamma.pieces())
-    _ = try patient.judge.step(ripe: true)
+    _ = try patient.review.step(ripe: true)
     #expect(try patient.count("received", "state = 'incomplete'") > 0)
     #expect(
       try patient.texts("SELECT state FROM received WHERE sender = 'CDCS.GAMMA'") == ["accepted"])
@@ -130,7 +130,7 @@ import Testing
     #expect(try node.answers() == ["02 MANIFEST-MALFORMED"])
   }
 
-  /// What waits for the judge is bounded, too.
+  /// What waits for the review is bounded, too.
   @Test func theBacklogOfAUnitIsBounded() throws {
     try node.intake.store(messages(of: .unknownType, count: 400, lane: .ordinary))
     #expect(try node.count("received") == 350)
@@ -261,8 +261,8 @@ import Testing
     try sender.send(to: [Province.beta])
     let broker = FakeBroker()
     while try broker.publish(from: sender.relay, as: sender.id) > 0 {}
-    let steward = Steward(context: sender.context, policy: Steward.Policy(), log: .silent)
-    try steward.tally(beta.from.organId)
+    let upkeep = Upkeep(context: sender.context, policy: Upkeep.Policy(), log: .silent)
+    try upkeep.tally(beta.from.organId)
     for round in 1...60 {
       let before = try sender.count("tally")
       let id = try #require(
@@ -276,10 +276,10 @@ import Testing
           .tallyAnswer, id: answer.id.rawValue, body: try other.sign(TallyCodec.encode(answer)))
       ])
       try sender.settle()
-      _ = try steward.step()
+      _ = try upkeep.step()
       #expect(try sender.count("tally") == before, "not at once")
       sender.clock.advance(by: .seconds(121))
-      _ = try steward.step()
+      _ = try upkeep.step()
       #expect(try sender.count("tally") == (round < 40 ? before + 1 : before), "round \(round)")
     }
     #expect(try sender.count("tally") == 40)

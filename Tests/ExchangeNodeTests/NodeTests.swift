@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  /// More documents than the judge takes at once become whole with the same piece.
+  /// More documents than the review takes at once become whole with the same piece.
   @Test func idleMeansThatEveryWholeDocumentIsJudged() async throws {
     let broker = FakeBroker()
     let node = try TestNode(Province.alpha)
@@ -73,6 +73,6 @@ import Testing
     ])
     try node.settle()
     #expect(try node.verdicts() == ["verified"])
-    #expect(try node.judge.step(ripe: true) == 0)
+    #expect(try node.review.step(ripe: true) == 0)
   }
 }

@@ -26,13 +26,13 @@ import Testing
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
   }
 
-  /// What the steward of a round says about receipts.
+  /// What the upkeep of a round says about receipts.
   private func round(after hours: Int64 = 0) throws -> [String] {
     alpha.clock.advance(by: .seconds(3600 * hours))
-    var policy = Steward.Policy()
+    var policy = Upkeep.Policy()
     policy.receipts = ReceiptPolicy(overdueAfter: .seconds(72 * 3600))
     let log = Logger(label: "test", factory: { [lines] _ in lines })
-    _ = try Steward(context: alpha.context, policy: policy, log: log).step()
+    _ = try Upkeep(context: alpha.context, policy: policy, log: log).step()
     return lines.take().filter { $0.hasPrefix("no receipt yet") }
   }
 
@@ -82,7 +82,7 @@ import Testing
     #expect(try round(after: 73).count == 1)
     // The broker lost it; beta answers the tally that it has nothing.
     broker.loseEverything()
-    try Steward(context: alpha.context, policy: Steward.Policy(), log: .silent).tally(beta.id)
+    try Upkeep(context: alpha.context, policy: Upkeep.Policy(), log: .silent).tally(beta.id)
     try publish()
     _ = try broker.deliver(.init(beta.id, .ordinary), into: beta.intake)
     try beta.settle()

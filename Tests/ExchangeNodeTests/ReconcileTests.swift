@@ -20,8 +20,8 @@ import Testing
     beta = try TestNode(Province.beta, clock: clock)
   }
 
-  private func steward(_ node: TestNode) -> Steward {
-    Steward(context: node.context, policy: Steward.Policy(), log: .silent)
+  private func upkeep(_ node: TestNode) -> Upkeep {
+    Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent)
   }
 
   private func states(_ node: TestNode) throws -> [OutgoingState] {
@@ -47,11 +47,11 @@ import Testing
     try exchange([alpha, beta], through: broker)
     #expect(try beta.count("document") == 0)
 
-    // A day later the steward does it by itself.
-    #expect(try !steward(alpha).step())
+    // A day later the upkeep does it by itself.
+    #expect(try !upkeep(alpha).step())
     alpha.clock.advance(by: .seconds(86_400 + 60))
-    #expect(try steward(alpha).step())
-    #expect(try !steward(alpha).step(), "one tally a day")
+    #expect(try upkeep(alpha).step())
+    #expect(try !upkeep(alpha).step(), "one tally a day")
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered, .delivered, .delivered])
     #expect(try beta.verdicts() == ["accepted", "accepted", "accepted"])
@@ -68,7 +68,7 @@ import Testing
     try beta.settle()
     while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
     broker.loseEverything()
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered])
     #expect(try beta.answers() == ["01"])
@@ -83,7 +83,7 @@ import Testing
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered])
     let restored = try TestNode(Province.beta, clock: alpha.clock)
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
     #expect(try states(alpha) == [.delivered])
     #expect(try restored.count("document") == 1)
@@ -118,7 +118,7 @@ import Testing
 
     let new = try restored.send("mới", to: [Province.beta])
     try exchange([restored, beta], through: broker)
-    try steward(restored).tally(beta.id)
+    try upkeep(restored).tally(beta.id)
     try exchange([restored, beta], through: broker)
     #expect(try states(restored) == [.delivered, .delivered])
     #expect(try beta.count("document", "direction = 'incoming'") == 3)
@@ -141,7 +141,7 @@ import Testing
     #expect(throws: NodeError(.known, "")) { try restored.office.takeIn(export: folder) }
     try exchange([restored, beta], through: broker)
     alpha.clock.advance(by: .seconds(1))
-    try steward(restored).tally(beta.id)
+    try upkeep(restored).tally(beta.id)
     try exchange([restored, beta], through: broker)
     #expect(try states(restored) == [.delivered, .delivered, .delivered])
     #expect(try beta.count("document", "direction = 'incoming'") == 3)
@@ -174,7 +174,7 @@ import Testing
   @Test func whenNothingIsMissingNothingIsSentAgain() throws {
     try alpha.send(to: [Province.beta])
     try exchange([alpha, beta], through: broker)
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     let before = broker.published.count
     try exchange([alpha, beta], through: broker)
     #expect(
@@ -203,7 +203,7 @@ import Testing
       ])
       try alpha.settle()
     }
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     let tally = try #require(RecordID(try alpha.texts("SELECT id FROM tally")[0]))
     try answer(from: gamma, to: tally)
     #expect(try states(alpha) == [.delivered])
@@ -220,10 +220,10 @@ import Testing
     draft.expiresAt = alpha.clock.now.advanced(by: .seconds(3600))
     let id = try alpha.office.send(draft).id
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
-    _ = try steward(alpha).step()
+    _ = try upkeep(alpha).step()
     #expect(try states(alpha) == [.published])
     alpha.clock.advance(by: .seconds(3600))
-    _ = try steward(alpha).step()
+    _ = try upkeep(alpha).step()
     #expect(try states(alpha) == [.expired])
     #expect(try alpha.deliveries()[0].lastError == "EXPIRED")
     // The receipt comes after all.
@@ -242,7 +242,7 @@ import Testing
     while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
     broker.loseEverything()
     #expect(try states(alpha) == [.delivered])
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.refused])
     #expect(try beta.answers() == ["01", "02 REFUSED-BY-PERSON"])
@@ -280,7 +280,7 @@ import Testing
     #expect(try states(alpha) == [.delivered])
     let clock = ManualClock()
     let restored = try TestNode(Province.beta, clock: clock)
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try thereAndBack(restored)
     #expect(try states(alpha) == [.queued])
     clock.advance(by: .seconds(-2 * 86_400))
@@ -288,7 +288,7 @@ import Testing
     #expect(try restored.verdicts().contains("quarantined SIGNATURE-TIME-IN-FUTURE"))
     #expect(try states(alpha) == [.published])
     clock.advance(by: .seconds(2 * 86_400))
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
     #expect(try states(alpha) == [.delivered])
     #expect(try restored.count("document") == 1)
@@ -301,7 +301,7 @@ import Testing
     try alpha.send(to: [Province.beta])
     try exchange([alpha, beta], through: broker)
     let restored = try TestNode(Province.beta, clock: alpha.clock)
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     // The answer, the document again; the receipt is taken by the broker and lost there.
     try thereAndBack(restored)
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
@@ -314,7 +314,7 @@ import Testing
     #expect(try alpha.store.reader.statuses(document: 1).count == 1)
 
     alpha.clock.advance(by: .seconds(1))
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
     #expect(try states(alpha) == [.delivered])
   }
@@ -326,13 +326,13 @@ import Testing
     try exchange([alpha, beta], through: broker)
     alpha.clock.advance(by: .seconds(1))
     let restored = try TestNode(Province.beta, clock: alpha.clock)
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
     #expect(try alpha.store.reader.statuses(document: 1).count == 2)
     // What was forgotten is not a reason to say all again every day.
     let before = broker.published.count
     alpha.clock.advance(by: .seconds(1))
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
     #expect(
       broker.published.dropFirst(before).map(\.message.envelope.kind) == [.tally, .tallyAnswer])
@@ -341,7 +341,7 @@ import Testing
     try broker.publish(from: restored.relay, as: beta.id)
     broker.loseEverything()
     #expect(try states(alpha) == [.delivered])
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, restored], through: broker)
     #expect(try states(alpha) == [.refused])
   }
@@ -363,9 +363,9 @@ import Testing
     broker.loseEverything()
     if end == .cancelled { _ = try alpha.office.recall(id.rawValue, reason: "nhầm") }
     alpha.clock.advance(by: .seconds(3600))
-    _ = try steward(alpha).step()
+    _ = try upkeep(alpha).step()
     #expect(try states(alpha) == [end])
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try exchange([alpha, beta], through: broker)
     #expect(try states(alpha) == [.delivered])
   }
@@ -379,10 +379,10 @@ import Testing
     try exchange([alpha, beta], through: broker)
     alpha.clock.advance(by: .seconds(7200))
     let restored = try TestNode(Province.beta, clock: alpha.clock)
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try thereAndBack(restored)
     #expect(try states(alpha) == [.queued])
-    _ = try steward(alpha).step()
+    _ = try upkeep(alpha).step()
     #expect(try states(alpha) == [.queued])
     try exchange([alpha, restored], through: broker)
     #expect(try states(alpha) == [.delivered])
@@ -399,7 +399,7 @@ import Testing
     var filter = DeliveryFilter()
     for day in 1...5 {
       alpha.clock.advance(by: .seconds(86_400))
-      try steward(alpha).tally(beta.id)
+      try upkeep(alpha).tally(beta.id)
       try exchange([alpha, narrow], through: broker)
       #expect(try narrow.verdicts().contains("quarantined TOO-LARGE"))
       #expect(try states(alpha) == [.published])
@@ -414,19 +414,19 @@ import Testing
     try alpha.send(size: 300_000, to: [Province.beta])
     try exchange([alpha, beta], through: broker)
     alpha.clock.advance(by: .seconds(2 * 86_400))
-    #expect(try steward(alpha).step())
+    #expect(try upkeep(alpha).step())
     try exchange([alpha, beta], through: broker)
     alpha.clock.advance(by: .seconds(29 * 86_400))
-    #expect(try !steward(alpha).step())
+    #expect(try !upkeep(alpha).step())
     alpha.clock.advance(by: .seconds(4 * 86_400))
     let blobs = beta.folder.path("blobs")
     for folder in try FileManager.default.contentsOfDirectory(atPath: blobs) {
       try FileManager.default.removeItem(atPath: "\(blobs)/\(folder)")
     }
-    try ContentCare(context: beta.context, log: .silent).step()
+    try ContentScrubber(context: beta.context, log: .silent).step()
     #expect(try beta.count("blob") == 0)
-    #expect(try steward(alpha).step())
-    #expect(try !steward(alpha).step())
+    #expect(try upkeep(alpha).step())
+    #expect(try !upkeep(alpha).step())
     try exchange([alpha, beta], through: broker)
     #expect(try beta.count("blob") == 1)
     #expect(try states(alpha) == [.delivered])
@@ -443,10 +443,10 @@ import Testing
     for folder in try FileManager.default.contentsOfDirectory(atPath: blobs) {
       try FileManager.default.removeItem(atPath: "\(blobs)/\(folder)")
     }
-    try ContentCare(context: beta.context, log: .silent).step()
+    try ContentScrubber(context: beta.context, log: .silent).step()
     #expect(try beta.count("blob") == 0)
     alpha.clock.advance(by: .seconds(60))
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     try thereAndBack(beta)
     #expect(try states(alpha) == [.queued])
     try broker.publish(from: alpha.relay, as: alpha.id, count: 1)
@@ -477,7 +477,7 @@ import Testing
     }
     #expect(try beta.count("blob") == 3)
     alpha.clock.advance(by: .seconds(60))
-    try Steward(context: alpha.context, policy: .init(part: 1), log: .silent).tally(beta.id)
+    try Upkeep(context: alpha.context, policy: .init(part: 1), log: .silent).tally(beta.id)
     try exchange([alpha, beta], through: broker)
     #expect(try beta.count("blob") == 4)
     #expect(try states(alpha).allSatisfy { $0 == .delivered })
@@ -514,9 +514,9 @@ import Testing
     try DatabaseQueue(path: beta.folder.path(DatabaseFile.name)).write {
       try $0.execute(sql: "DELETE FROM blob")
     }
-    let steward = Steward(context: alpha.context, policy: .init(part: 3), log: .silent)
+    let upkeep = Upkeep(context: alpha.context, policy: .init(part: 3), log: .silent)
     alpha.clock.advance(by: .seconds(60))
-    try steward.tally(beta.id)
+    try upkeep.tally(beta.id)
     let before = broker.published.count
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
     _ = try broker.deliver(.init(beta.id, .ordinary), into: beta.intake)
@@ -541,17 +541,17 @@ import Testing
     let count = 8
     for number in 0..<count { try alpha.send("\(number)", size: 100, to: [Province.beta]) }
     try exchange([alpha, beta], through: broker)
-    let steward = Steward(context: alpha.context, policy: .init(part: 3), log: .silent)
+    let upkeep = Upkeep(context: alpha.context, policy: .init(part: 3), log: .silent)
     // What a part does not name, another one does: the receiver does not take it for lost here.
     alpha.clock.advance(by: .seconds(2 * 3600))
     let before = broker.published.count
-    try steward.tally(beta.id)
+    try upkeep.tally(beta.id)
     try exchange([alpha, beta], through: broker)
     let kinds = broker.published.dropFirst(before).map(\.message.envelope.kind)
     #expect(kinds == [.tally, .tally, .tally, .tallyAnswer, .tallyAnswer, .tallyAnswer])
 
     let restored = try TestNode(Province.beta, clock: alpha.clock)
-    try steward.tally(beta.id)
+    try upkeep.tally(beta.id)
     #expect(try alpha.count("tally") == 6)
     try exchange([alpha, restored], through: broker)
     #expect(try restored.count("document") == count)
@@ -572,7 +572,7 @@ import Testing
       deliveries: [],
       notices: [(work.key, .suspend(code: "BROKER-REFUSED-403", reason: "thử"))],
       at: beta.clock.now)
-    #expect(try !steward(beta).step())
+    #expect(try !upkeep(beta).step())
     let refused = try #require(try beta.store.reader.openNotices(refused: true, limit: 10).first)
     #expect(refused.type == "congvan.status" && refused.code == "01")
     #expect(refused.to == alpha.id)
@@ -580,7 +580,7 @@ import Testing
     #expect(refused.state == "suspended" && refused.attempts == 1)
     #expect(refused.lastError == "BROKER-REFUSED-403" && refused.lastErrorText == "thử")
     alpha.clock.advance(by: .seconds(86_401))
-    #expect(try steward(beta).step())
+    #expect(try upkeep(beta).step())
     // Queued again, and still known as one that was refused.
     #expect(try beta.store.reader.openNotices(refused: true, limit: 10).map(\.state) == ["queued"])
     try exchange([alpha, beta], through: broker)
@@ -591,7 +591,7 @@ import Testing
   @Test func noticesThatOnlyWaitAreListedButWereNotRefused() throws {
     try alpha.send(to: [Province.beta])
     while try broker.publish(from: alpha.relay, as: alpha.id) > 0 {}
-    try steward(alpha).tally(beta.id)
+    try upkeep(alpha).tally(beta.id)
     let waiting = try alpha.store.reader.openNotices(refused: false, limit: 10)
     #expect(waiting.map(\.type) == ["congvan.tally"])
     #expect(waiting[0].code == nil && waiting[0].about == nil && waiting[0].nextAt == nil)

@@ -38,12 +38,12 @@ import Testing
     let receipt = try take(10)
     #expect(receipt.map(\.envelope.kind) == [.status])
     try answer(receipt, .refused(code: 403, text: "ACCESS_REFUSED"))
-    let steward = Steward(
-      context: node.context, policy: Steward.Policy(), log: Logger(label: "test"))
-    #expect(try !steward.step())
+    let upkeep = Upkeep(
+      context: node.context, policy: Upkeep.Policy(), log: Logger(label: "test"))
+    #expect(try !upkeep.step())
     #expect(try take(10).isEmpty)
     node.clock.advance(by: .seconds(3601))
-    #expect(try steward.step())
+    #expect(try upkeep.step())
     #expect(try take(10).map(\.body) == receipt.map(\.body))
   }
 

@@ -226,7 +226,7 @@ import Testing
 
   private func tally(_ node: TestNode, to unit: UnitID) throws {
     node.clock.advance(by: .seconds(1))
-    try Steward(context: node.context, policy: Steward.Policy(), log: .silent).tally(unit)
+    try Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent).tally(unit)
   }
 
   /// Taken back or replaced, and then it turns out that it never arrived: nothing waits for it any
@@ -329,7 +329,7 @@ import Testing
     broker.loseEverything()
     alpha.clock.advance(by: .seconds(2 * 86_400))
     #expect(
-      try Steward(context: alpha.context, policy: Steward.Policy(), log: .silent).step())
+      try Upkeep(context: alpha.context, policy: Upkeep.Policy(), log: .silent).step())
     try exchange([alpha, beta], through: broker)
     #expect(try frozen(beta) == ["recalled"])
   }

@@ -14,7 +14,7 @@ final class TestNode: Sendable {
   let clock: ManualClock
   let context: NodeContext
   let relay: Relay
-  let judge: Judge
+  let review: MessageReview
   let intake: Intake
   let office: Office
   let folder: TemporaryFolder
@@ -41,8 +41,8 @@ final class TestNode: Sendable {
       directory: signing?.directory ?? FixedDirectory(directory), clock: clock)
     let quarantineLog = QuarantineLog(log: log, clock: clock)
     relay = Relay(store: context.store, clock: clock, policy: policy, log: log)
-    judge = Judge(context: context, limits: limits, log: log, quarantineLog: quarantineLog)
-    try judge.announce()
+    review = MessageReview(context: context, limits: limits, log: log, quarantineLog: quarantineLog)
+    try review.announce()
     intake = Intake(
       store: context.store, hashing: OpenSSLHashing(), clock: clock, limits: limits,
       isKnown: { [context] in context.directory.current.unit($0) != nil }, events: Quiet(),
@@ -67,10 +67,10 @@ final class TestNode: Sendable {
   /// Judges and assembles until nothing changes any more. A bound, because a loop is a bug.
   func settle() throws {
     for _ in 0..<1000 {
-      let judged = try judge.step(ripe: true)
-      if try judge.assemble() == 0, judged == 0 { return }
+      let reviewed = try review.step(ripe: true)
+      if try review.assemble() == 0, reviewed == 0 { return }
     }
-    throw Stuck(what: "the judge of \(id) never ends")
+    throw Stuck(what: "the review of \(id) never ends")
   }
 
   struct Stuck: Error { let what: String }

@@ -17,9 +17,9 @@ import Testing
     beta = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock)
   }
 
-  /// The judge of a program that was just started.
-  private func restarted() -> Judge {
-    Judge(context: node.context, limits: IntakeLimits(), log: .silent)
+  /// The review of a program that was just started.
+  private func restarted() -> MessageReview {
+    MessageReview(context: node.context, limits: IntakeLimits(), log: .silent)
   }
 
   private func behind(_ sql: String) throws {
@@ -60,8 +60,8 @@ import Testing
     try behind(
       "UPDATE document SET isDetailed = 0, dueDate = NULL, pageAmount = NULL, toPlaces = NULL")
     #expect(try node.texts(details) == ["NULL"])
-    let judge = restarted()
-    while try judge.step(ripe: true) > 0 {}
+    let review = restarted()
+    while try review.step(ripe: true) > 0 {}
     #expect(try node.texts(details) == expected)
     #expect(try node.count("document", "isDetailed = 0") == 0)
     #expect(try node.texts("SELECT name FROM documentFile WHERE isHere").count == 1)

@@ -49,7 +49,7 @@ final class TestStore: Sendable {
     try sql("SELECT count(*) FROM \(table) WHERE \(condition)")[0][0]
   }
 
-  /// What waits for the judge, the ordinary lane first.
+  /// What waits for the review, the ordinary lane first.
   func unjudged() throws -> [UnjudgedMessage] {
     try Lane.allCases.flatMap { lane in
       try store.review.waiting(lane, after: "", units: 10, count: 10, now: clock.now, aside: [])

@@ -9,13 +9,13 @@ extension TrustStore {
   /// Throws `notYetValid`, `expired`, `revoked`, or `untrustedChain` with OpenSSL's text.
   @discardableResult
   func check(_ certificate: Certificate, at time: Timestamp, included: [Certificate])
-    throws(Finding) -> String
+    throws(SignatureFinding) -> String
   {
     defer { OpenSSLErrors.clear() }
     guard let untrusted = CertificateStack(included) else { throw Self.outOfMemory }
     let chain = try untrusted.withPointer { untrusted in
       withPointer { store in
-        Result { () throws(Finding) in
+        Result { () throws(SignatureFinding) in
           try Self.buildChain(certificate, store: store, untrusted: untrusted, at: time)
         }
       }
@@ -25,11 +25,11 @@ extension TrustStore {
     return profile
   }
 
-  private static let outOfMemory = Finding(.untrustedChain, "out of memory")
+  private static let outOfMemory = SignatureFinding(.untrustedChain, "out of memory")
 
   private static func buildChain(
     _ certificate: Certificate, store: OpaquePointer, untrusted: OpaquePointer, at time: Timestamp
-  ) throws(Finding) -> [Certificate] {
+  ) throws(SignatureFinding) -> [Certificate] {
     guard let context = X509_STORE_CTX_new() else { throw outOfMemory }
     defer { X509_STORE_CTX_free(context) }
     guard X509_STORE_CTX_init(context, store, certificate.pointer, untrusted) == 1 else {
@@ -42,7 +42,7 @@ extension TrustStore {
     let error = X509_STORE_CTX_get_error(context)
     let culprit = X509_STORE_CTX_get_current_cert(context).map(Certificate.init(sharing:))
     let text = String(cString: X509_verify_cert_error_string(Int(error)))
-    throw Finding(
+    throw SignatureFinding(
       problem(of: error),
       "“\((culprit ?? certificate).subject)”: \(text), judged at \(time)",
       remedy: remedy(of: error, in: culprit ?? certificate),
@@ -88,16 +88,16 @@ extension TrustStore {
 
   /// Instead of OpenSSL's purpose smimesign, which knows emailProtection alone: authorities give
   /// organisations certificates for signing documents, too.
-  private static func checkUsage(_ chain: [Certificate]) throws(Finding) -> String {
+  private static func checkUsage(_ chain: [Certificate]) throws(SignatureFinding) -> String {
     for authority in chain.dropFirst() {
       guard let problem = CertificateUsage(authority).authorityProblem else { continue }
-      throw Finding(
+      throw SignatureFinding(
         .untrustedChain, "the authority “\(authority.subject)” \(problem)",
         remedy: "Ask for a certificate of an authority that issues certificates for documents.")
     }
     let usage = chain.first.map(CertificateUsage.init)
     guard let usage, let profile = usage.profile else {
-      throw Finding(
+      throw SignatureFinding(
         .untrustedChain, "“\(chain.first?.subject ?? "")” \(usage?.problem ?? "has no chain")",
         remedy: "Ask the authority for a certificate for signing documents: key usage "
           + "digitalSignature or nonRepudiation, extended key usage emailProtection, "
@@ -110,7 +110,7 @@ extension TrustStore {
   /// and would let a certificate pass that was revoked after its claimed signing time. Here a listed
   /// certificate is revoked, whatever the dates say. A list's signature is checked when it matters,
   /// on a hit; a hit in a list that nobody signed does not pass either.
-  private func checkRevocation(_ chain: [Certificate]) throws(Finding) {
+  private func checkRevocation(_ chain: [Certificate]) throws(SignatureFinding) {
     for (index, certificate) in chain.enumerated() {
       let issuer = index + 1 < chain.count ? chain[index + 1] : certificate
       for list in lists {
@@ -123,10 +123,10 @@ extension TrustStore {
             || anchorCertificates.contains(where: { list.isIssued(by: $0) && list.isSigned(by: $0) }
             )
         else {
-          throw Finding(
+          throw SignatureFinding(
             .untrustedChain, "“\(subject)” is in a revocation list that its issuer did not sign")
         }
-        throw Finding(
+        throw SignatureFinding(
           .revoked, "“\(subject)” is revoked\(date)",
           remedy: "Ask the authority for a new certificate, with a new key if the old one leaked.")
       }
@@ -152,7 +152,7 @@ extension TrustStore {
     if lists.contains(where: { $0.revocation(of: certificate) != nil }) {
       return CertificateProblem(.revoked, "is revoked")
     }
-    do throws(Finding) {
+    do throws(SignatureFinding) {
       try check(certificate, at: time, included: [])
       return nil
     } catch  where error.isMissingIssuer && !certificate.hasWeakSignature {

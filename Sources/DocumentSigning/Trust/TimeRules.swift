@@ -25,10 +25,10 @@ package struct TimeRules: Sendable, Hashable {
   }
 
   /// The moment at which the certificate must be valid. Throws `signedInFuture`.
-  func judgingTime(signed: Timestamp, arrival: Timestamp) throws(Finding) -> Timestamp {
+  func judgingTime(signed: Timestamp, arrival: Timestamp) throws(SignatureFinding) -> Timestamp {
     guard signed <= arrival.advanced(by: clockSkew) else {
       let isNear = signed <= arrival.advanced(by: patience)
-      throw Finding(
+      throw SignatureFinding(
         .signedInFuture, "signed at \(signed), arrived at \(arrival)",
         notBefore: isNear ? signed.advanced(by: .zero - clockSkew) : nil)
     }

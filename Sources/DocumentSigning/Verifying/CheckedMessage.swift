@@ -24,12 +24,14 @@ struct CheckedMessage {
 
   /// Checks every signer over `content`, which is the message's own. `anchors` may be named by
   /// signing-certificate-v2. Throws the first problem found.
-  init(_ message: borrowing SignedMessage, content: Data, anchors: [Certificate]) throws(Finding) {
+  init(_ message: borrowing SignedMessage, content: Data, anchors: [Certificate])
+    throws(SignatureFinding)
+  {
     defer { OpenSSLErrors.clear() }
     try message.checkShape()
     let included = try message.certificates()
     certificates = included
-    signers = try message.withSigners { (signers) throws(Finding) -> [CheckedSigner] in
+    signers = try message.withSigners { (signers) throws(SignatureFinding) -> [CheckedSigner] in
       var checked: [CheckedSigner] = []
       for signer in signers {
         let certificate = try signer.certificate()
@@ -41,7 +43,7 @@ struct CheckedMessage {
             certificate: certificate, digest: certificate.digest, signingTime: time))
       }
       guard Set(checked.map(\.digest)).count == checked.count else {
-        throw Finding(.badProfile, "one signer signs twice")
+        throw SignatureFinding(.badProfile, "one signer signs twice")
       }
       return checked
     }

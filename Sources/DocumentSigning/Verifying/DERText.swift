@@ -24,12 +24,12 @@ struct DERText {
 
   init(_ bytes: Data) { self.bytes = Array(bytes) }
 
-  static func problem(_ reason: String, at offset: Int) -> Finding {
-    Finding(.badProfile, "is BER, not DER: \(reason) at byte \(offset)")
+  static func problem(_ reason: String, at offset: Int) -> SignatureFinding {
+    SignatureFinding(.badProfile, "is BER, not DER: \(reason) at byte \(offset)")
   }
 
   /// The value that begins at `start` and ends before or at `end`. Throws `badProfile`.
-  func value(at start: Int, before end: Int) throws(Finding) -> DERValue {
+  func value(at start: Int, before end: Int) throws(SignatureFinding) -> DERValue {
     guard start + 2 <= end else { throw Self.problem("a value is cut off", at: start) }
     let tag = bytes[start]
     guard tag & 0x1F != 0x1F, tag & 0xDF != 0 else {
@@ -56,14 +56,14 @@ struct DERText {
   }
 
   private func value(_ tag: UInt8, _ start: Int, _ content: Int, _ length: Int, _ end: Int)
-    throws(Finding) -> DERValue
+    throws(SignatureFinding) -> DERValue
   {
     guard content + length <= end else { throw Self.problem("a value is cut off", at: start) }
     return DERValue(tag: tag, start: start, content: content..<content + length)
   }
 
   /// The values inside a constructed one.
-  func children(of parent: DERValue) throws(Finding) -> [DERValue] {
+  func children(of parent: DERValue) throws(SignatureFinding) -> [DERValue] {
     var children: [DERValue] = []
     var position = parent.content.lowerBound
     while position < parent.content.upperBound {
@@ -77,7 +77,7 @@ struct DERText {
   /// Checks tags and lengths of everything in `range`, and with `values` also that each primitive
   /// value has its one form. Certificates and revocation lists are without `values`: they are what
   /// their authority signed, and no peer can mend them.
-  func check(_ range: Range<Int>, values: Bool) throws(Finding) {
+  func check(_ range: Range<Int>, values: Bool) throws(SignatureFinding) {
     var position = range.lowerBound
     var ends = [range.upperBound]
     while let end = ends.last {

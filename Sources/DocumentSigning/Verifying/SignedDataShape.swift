@@ -20,17 +20,19 @@ struct SignedDataShape {
   private let text: DERText
 
   /// Throws `badProfile`, with the reason.
-  static func check(_ message: Data) throws(Finding) {
+  static func check(_ message: Data) throws(SignatureFinding) {
     let shape = SignedDataShape(text: DERText(message))
     try shape.text.check(0..<shape.text.bytes.count, values: false)
     try shape.checkParts()
   }
 
-  private static func problem(_ reason: String) -> Finding { Finding(.badProfile, reason) }
+  private static func problem(_ reason: String) -> SignatureFinding {
+    SignatureFinding(.badProfile, reason)
+  }
 
   /// ContentInfo { type, [0] { version, digestAlgorithms, content, [0] certificates?, [1] lists?,
   /// signers } } (RFC 5652 3 and 5.1).
-  private func checkParts() throws(Finding) {
+  private func checkParts() throws(SignatureFinding) {
     let message = try text.value(at: 0, before: text.bytes.count)
     let outer = try text.children(of: message)
     guard outer.count == 2, let data = try text.children(of: outer[1]).first else {
@@ -76,7 +78,7 @@ struct SignedDataShape {
 
   /// Exactly the algorithms that the signers use, each once: openssl refuses a message that lacks one,
   /// and one that is not used could only mislead.
-  private func check(_ digests: DERValue, used: Set<[UInt8]>) throws(Finding) {
+  private func check(_ digests: DERValue, used: Set<[UInt8]>) throws(SignatureFinding) {
     let members = try text.children(of: digests)
     guard members.count == used.count else {
       throw Self.problem(
@@ -92,7 +94,7 @@ struct SignedDataShape {
 
   /// SignerInfo { version, name, digest, [0] signed attributes, algorithm, signature, [1] unsigned
   /// attributes? } (RFC 5652 5.3).
-  private func check(signer: DERValue) throws(Finding) -> (
+  private func check(signer: DERValue) throws(SignatureFinding) -> (
     name: [UInt8], version: UInt8, digest: [UInt8]
   ) {
     let parts = try text.children(of: signer)
@@ -117,7 +119,7 @@ struct SignedDataShape {
     return (Array(text.bytes[parts[1].whole]), version, try algorithm(parts[2]))
   }
 
-  private func checkSigned(_ attributes: DERValue) throws(Finding) {
+  private func checkSigned(_ attributes: DERValue) throws(SignatureFinding) {
     guard attributes.whole.count <= Self.signedBytes else {
       throw Self.problem(
         "signed attributes of \(attributes.whole.count) bytes, at most \(Self.signedBytes)")
@@ -143,20 +145,22 @@ struct SignedDataShape {
   }
 
   /// The identifier of an algorithm whose parameters are absent or NULL.
-  private func algorithm(_ value: DERValue) throws(Finding) -> [UInt8] {
+  private func algorithm(_ value: DERValue) throws(SignatureFinding) -> [UInt8] {
     let parts = try text.children(of: value)
     guard let name = parts.first, parts.count == 1 || (parts.count == 2 && parts[1].tag == 0x05)
     else { throw Self.problem("an algorithm has parameters") }
     return Array(text.bytes[name.content])
   }
 
-  private func check(_ version: DERValue, is wanted: UInt8, of what: String) throws(Finding) {
+  private func check(_ version: DERValue, is wanted: UInt8, of what: String)
+    throws(SignatureFinding)
+  {
     guard text.bytes[version.content].elementsEqual([wanted]) else {
       throw Self.problem("the version of \(what) is not \(wanted)")
     }
   }
 
-  private func checkOrder(_ members: [DERValue], _ what: String) throws(Finding) {
+  private func checkOrder(_ members: [DERValue], _ what: String) throws(SignatureFinding) {
     guard text.isSorted(members) else {
       throw Self.problem("is BER, not DER: \(what) are not in the order of a SET OF")
     }

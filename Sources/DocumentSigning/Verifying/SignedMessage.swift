@@ -24,9 +24,10 @@ struct SignedMessage: ~Copyable {
 
   /// Parses `bytes`. Throws `badProfile` for what is too long or followed by something, else
   /// `notSigned`.
-  static func open(_ bytes: Data) throws(Finding) -> SignedMessage {
+  static func open(_ bytes: Data) throws(SignatureFinding) -> SignedMessage {
     guard bytes.count <= WireLimits.bodyBytes else {
-      throw Finding(.badProfile, "\(bytes.count) bytes, at most \(WireLimits.bodyBytes) allowed")
+      throw SignatureFinding(
+        .badProfile, "\(bytes.count) bytes, at most \(WireLimits.bodyBytes) allowed")
     }
     let (parsed, length) = bytes.withUnsafeBytes { buffer -> (OpaquePointer?, Int) in
       guard let start = buffer.bindMemory(to: UInt8.self).baseAddress else { return (nil, 0) }
@@ -35,12 +36,12 @@ struct SignedMessage: ~Copyable {
       return (parsed, next.map { $0 - start } ?? 0)
     }
     guard let parsed else {
-      throw Finding(.notSigned, "not a CMS: \(OpenSSLErrors.drain().text)")
+      throw SignatureFinding(.notSigned, "not a CMS: \(OpenSSLErrors.drain().text)")
     }
     let message = SignedMessage(owning: parsed, bytes: bytes)
     try message.checkType()
     guard length == bytes.count else {
-      throw Finding(.badProfile, "\(bytes.count - length) bytes follow the CMS")
+      throw SignatureFinding(.badProfile, "\(bytes.count - length) bytes follow the CMS")
     }
     return message
   }
@@ -49,28 +50,28 @@ struct SignedMessage: ~Copyable {
 
   /// A copy of the attached content. Throws `notSigned` when it is detached, `badProfile` when it
   /// is not id-data (a SignedData or time-stamp inside, for example).
-  borrowing func content() throws(Finding) -> Data {
+  borrowing func content() throws(SignatureFinding) -> Data {
     let type = OBJ_obj2nid(CMS_get0_eContentType(pointer))
     guard type == NID_pkcs7_data else {
       OpenSSLErrors.clear()
-      throw Finding(.badProfile, "content type \(Self.name(of: type)) instead of id-data")
+      throw SignatureFinding(.badProfile, "content type \(Self.name(of: type)) instead of id-data")
     }
     guard let slot = CMS_get0_content(pointer), let octets = slot.pointee else {
       OpenSSLErrors.clear()
-      throw Finding(.notSigned, "the content is detached")
+      throw SignatureFinding(.notSigned, "the content is detached")
     }
     return ASN1Values.bytes(octets)
   }
 
   /// DER, and the form that the profile asks for. Throws `badProfile`.
-  borrowing func checkShape() throws(Finding) { try SignedDataShape.check(bytes) }
+  borrowing func checkShape() throws(SignatureFinding) { try SignedDataShape.check(bytes) }
 
   /// The certificates inside. Throws `badProfile` when there are more than 16.
-  borrowing func certificates() throws(Finding) -> [Certificate] {
+  borrowing func certificates() throws(SignatureFinding) -> [Certificate] {
     // Nil when there are none.
     guard let stack = CMS_get1_certs(pointer).map(CertificateStack.init(owning:)) else { return [] }
     guard stack.count <= Self.maximumCertificates else {
-      throw Finding(
+      throw SignatureFinding(
         .badProfile, "\(stack.count) certificates, at most \(Self.maximumCertificates) allowed")
     }
     return stack.certificates
@@ -79,12 +80,12 @@ struct SignedMessage: ~Copyable {
   /// Lends the 1 to 4 signers, each with its certificate if that one is inside. Throws `badProfile`
   /// for another number, and what `body` throws.
   borrowing func withSigners<Result>(
-    _ body: ([SignerInfo]) throws(Finding) -> Result
-  ) throws(Finding) -> Result {
+    _ body: ([SignerInfo]) throws(SignatureFinding) -> Result
+  ) throws(SignatureFinding) -> Result {
     let stack = CMS_get0_SignerInfos(pointer)
     let count = Int(congvan_signers_count(stack))
     guard (1...Self.maximumSigners).contains(count) else {
-      throw Finding(
+      throw SignatureFinding(
         .badProfile, "\(max(0, count)) signers, 1 to \(Self.maximumSigners) allowed")
     }
     CMS_set1_signers_certs(pointer, nil, 0)
@@ -94,10 +95,10 @@ struct SignedMessage: ~Copyable {
     return try body(signers)
   }
 
-  private borrowing func checkType() throws(Finding) {
+  private borrowing func checkType() throws(SignatureFinding) {
     let type = OBJ_obj2nid(CMS_get0_type(pointer))
     guard type == NID_pkcs7_signed else {
-      throw Finding(.notSigned, "CMS type \(Self.name(of: type)) instead of SignedData")
+      throw SignatureFinding(.notSigned, "CMS type \(Self.name(of: type)) instead of SignedData")
     }
   }
 

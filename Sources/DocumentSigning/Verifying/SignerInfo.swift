@@ -18,16 +18,16 @@ struct SignerInfo {
 
   /// Step 1: the certificate that issuer and serial number (or key identifier) point to, and
   /// algorithms and key that the profile allows. Throws `badProfile`.
-  func certificate() throws(Finding) -> Certificate {
+  func certificate() throws(SignatureFinding) -> Certificate {
     var certificate: OpaquePointer?
     CMS_SignerInfo_get0_algs(pointer, nil, &certificate, nil, nil)
     guard let certificate = certificate.map(Certificate.init(sharing:)) else {
-      throw Finding(.badProfile, "the signer's certificate is not included")
+      throw SignatureFinding(.badProfile, "the signer's certificate is not included")
     }
     _ = try digest()
     if let problem = certificate.withPublicKey(KeyStrength.problem) {
       OpenSSLErrors.clear()
-      throw Finding(.badProfile, "the key of “\(certificate.subject)” is \(problem)")
+      throw SignatureFinding(.badProfile, "the key of “\(certificate.subject)” is \(problem)")
     }
     return certificate
   }
@@ -38,21 +38,23 @@ struct SignerInfo {
   /// These are the two calls that CMS_verify makes for each signer. CMS_verify itself is not used:
   /// it also hashes the content once for every entry of `digestAlgorithms`, a list outside the
   /// signature in which a stranger may write 40,000 entries.
-  func checkSignature(of content: Data) throws(Finding) {
+  func checkSignature(of content: Data) throws(SignatureFinding) {
     guard CMS_signed_get_attr_count(pointer) > 0 else {
-      throw Finding(.badProfile, "there are no signed attributes")
+      throw SignatureFinding(.badProfile, "there are no signed attributes")
     }
     OpenSSLErrors.clear()
     guard CMS_SignerInfo_verify(pointer) == 1 else {
       let errors = OpenSSLErrors.drain()
       if errors.contains(library: ERR_LIB_CMS, reason: CMS_R_ATTRIBUTE_ERROR) {
-        throw Finding(.badProfile, "content-type or message-digest is missing or not unique")
+        throw SignatureFinding(
+          .badProfile, "content-type or message-digest is missing or not unique")
       }
-      throw Finding(.altered, "the signed attributes do not match the signature: \(errors.text)")
+      throw SignatureFinding(
+        .altered, "the signed attributes do not match the signature: \(errors.text)")
     }
     guard try matchesDigest(of: content) else {
       let text = OpenSSLErrors.drain().text
-      throw Finding(.altered, "the content does not match the signed digest: \(text)")
+      throw SignatureFinding(.altered, "the content does not match the signed digest: \(text)")
     }
     // RFC 5652 11.1 wants it equal to eContentType; OpenSSL only wants it there.
     let type = try attribute(NID_pkcs9_contentType, "content-type")
@@ -60,13 +62,13 @@ struct SignerInfo {
       OBJ_obj2nid(OpaquePointer(object)) == NID_pkcs7_data
     else {
       OpenSSLErrors.clear()
-      throw Finding(.badProfile, "the signed content-type is not id-data")
+      throw SignatureFinding(.badProfile, "the signed content-type is not id-data")
     }
   }
 
   /// Step 3: the claimed time of signing, from a signed attribute that is there exactly once.
   /// Throws `badProfile`.
-  func signingTime() throws(Finding) -> Timestamp {
+  func signingTime() throws(SignatureFinding) -> Timestamp {
     defer { OpenSSLErrors.clear() }
     let attribute = try attribute(NID_pkcs9_signingTime, "signing-time")
     for type in [V_ASN1_UTCTIME, V_ASN1_GENERALIZEDTIME] {
@@ -75,7 +77,7 @@ struct SignerInfo {
         return time
       }
     }
-    throw Finding(.badProfile, "signing-time is not a time")
+    throw SignatureFinding(.badProfile, "signing-time is not a time")
   }
 
   /// Step 4: signing-certificate-v2 (RFC 5035) names `certificate` first, and behind it only
@@ -83,16 +85,18 @@ struct SignerInfo {
   ///
   /// It binds the certificate to the signature: without it a signature could be shown with another
   /// certificate for the same key.
-  func checkSigningCertificate(is certificate: Certificate, known: [Certificate]) throws(Finding) {
+  func checkSigningCertificate(is certificate: Certificate, known: [Certificate])
+    throws(SignatureFinding)
+  {
     defer { OpenSSLErrors.clear() }
     let attribute = try attribute(
       NID_id_smime_aa_signingCertificateV2, "signing-certificate-v2")
     guard let value = X509_ATTRIBUTE_get0_data(attribute, 0, V_ASN1_SEQUENCE, nil) else {
-      throw Finding(.badProfile, "signing-certificate-v2 is not a SEQUENCE")
+      throw SignatureFinding(.badProfile, "signing-certificate-v2 is not a SEQUENCE")
     }
     let bytes = ASN1Values.bytes(value.assumingMemoryBound(to: ASN1_STRING.self))
     guard bytes.count <= Self.maximumSigningCertificateBytes else {
-      throw Finding(.badProfile, "signing-certificate-v2 is \(bytes.count) bytes long")
+      throw SignatureFinding(.badProfile, "signing-certificate-v2 is \(bytes.count) bytes long")
     }
     let parsed = bytes.withUnsafeBytes { buffer in
       var next = buffer.bindMemory(to: UInt8.self).baseAddress
@@ -103,12 +107,12 @@ struct SignerInfo {
       candidates.withPointer({ OSSL_ESS_check_signing_certs(nil, parsed, $0, 1) }) == 1
     else {
       let text = OpenSSLErrors.drain().text
-      throw Finding(.badProfile, "signing-certificate-v2 is not the signer's: \(text)")
+      throw SignatureFinding(.badProfile, "signing-certificate-v2 is not the signer's: \(text)")
     }
   }
 
   /// The digest that the signer used: SHA-256 or stronger, and the same in both algorithms.
-  private func digest() throws(Finding) -> OpaquePointer? {
+  private func digest() throws(SignatureFinding) -> OpaquePointer? {
     var digestAlgorithm: UnsafeMutablePointer<X509_ALGOR>?
     var signatureAlgorithm: UnsafeMutablePointer<X509_ALGOR>?
     CMS_SignerInfo_get0_algs(pointer, nil, nil, &digestAlgorithm, &signatureAlgorithm)
@@ -124,17 +128,18 @@ struct SignerInfo {
       || (isCombined && combinedDigest == digest
         && [NID_rsaEncryption, NID_X9_62_id_ecPublicKey].contains(keyType))
     guard isAllowed else {
-      throw Finding(.badProfile, "the signature algorithm is not RSA PKCS #1 v1.5 or ECDSA")
+      throw SignatureFinding(
+        .badProfile, "the signature algorithm is not RSA PKCS #1 v1.5 or ECDSA")
     }
     switch digest {
     case NID_sha256: return EVP_sha256()
     case NID_sha384: return EVP_sha384()
     case NID_sha512: return EVP_sha512()
-    default: throw Finding(.badProfile, "the digest is not SHA-256, SHA-384 or SHA-512")
+    default: throw SignatureFinding(.badProfile, "the digest is not SHA-256, SHA-384 or SHA-512")
     }
   }
 
-  private func matchesDigest(of content: Data) throws(Finding) -> Bool {
+  private func matchesDigest(of content: Data) throws(SignatureFinding) -> Bool {
     let algorithm = try digest()
     guard let hashing = BIO_new(BIO_f_md()) else { return false }
     defer { BIO_free_all(hashing) }
@@ -150,13 +155,15 @@ struct SignerInfo {
   }
 
   /// The one signed attribute of the kind, with exactly one value (X509_ATTRIBUTE *).
-  private func attribute(_ nid: Int32, _ name: String) throws(Finding) -> OpaquePointer {
+  private func attribute(_ nid: Int32, _ name: String) throws(SignatureFinding) -> OpaquePointer {
     let index = CMS_signed_get_attr_by_NID(pointer, nid, -1)
     guard index >= 0, let attribute = CMS_signed_get_attr(pointer, index) else {
-      throw Finding(.badProfile, "the signed attribute \(name) is missing")
+      throw SignatureFinding(.badProfile, "the signed attribute \(name) is missing")
     }
     guard CMS_signed_get_attr_by_NID(pointer, nid, index) < 0, X509_ATTRIBUTE_count(attribute) == 1
-    else { throw Finding(.badProfile, "the signed attribute \(name) is there more than once") }
+    else {
+      throw SignatureFinding(.badProfile, "the signed attribute \(name) is there more than once")
+    }
     return attribute
   }
 }

@@ -16,11 +16,11 @@ package struct LegacyEncoding: Sendable, Hashable {
     let candidates: [(name: String, decode: (String) -> String)] = [
       ("TCVN3", decodeTCVN3), ("VNI", decodeVNI),
     ]
-    return candidates.compactMap { judge(text, as: $0.name, $0.decode) }
+    return candidates.compactMap { review(text, as: $0.name, $0.decode) }
       .max { $0.words < $1.words }?.finding
   }
 
-  private static func judge(_ text: String, as name: String, _ decode: (String) -> String) -> (
+  private static func review(_ text: String, as name: String, _ decode: (String) -> String) -> (
     words: Int, finding: LegacyEncoding
   )? {
     var (legacy, unicode, foreign) = (0, 0, 0)

@@ -177,7 +177,7 @@ package final class Intake: DeliverySink {
     min(limits.pendingBytes, try store.files.freeSpace() / 2)
   }
 
-  /// Bodies that a fault keeps from the judge are not kept.
+  /// Bodies that a fault keeps from the review are not kept.
   private func received(
     _ message: InboundMessage, _ outcome: OutcomeCode? = nil, _ detail: String = ""
   ) -> ReceivedMessage {

@@ -13,7 +13,7 @@ package final class Node: Sendable {
   package struct Options: Sendable {
     package var limits = IntakeLimits()
     package var policy = RetryPolicy()
-    package var steward = Steward.Policy()
+    package var upkeep = Upkeep.Policy()
     /// Return when nothing is left to send or to receive.
     package var untilIdle = false
 
@@ -25,17 +25,17 @@ package final class Node: Sendable {
   private let options: Options
   private let log: Logger
   private let stop = StopSignal()
-  private let judgeBell = Doorbell()
+  private let reviewBell = Doorbell()
   private let assemblyBell = Doorbell()
   private let relay: Relay
-  private let judge: Judge
+  private let review: MessageReview
   private let links: LinkWatch
   private let certificate: CertificateWatch
   private let quarantineLog: QuarantineLog
-  /// How often content came, and up to which of those times the judge has looked at all documents
+  /// How often content came, and up to which of those times the review has looked at all documents
   /// that wait for attachments.
   private let contentCount = Atomic(1)
-  private let judgedCount = Atomic(0)
+  private let reviewedCount = Atomic(0)
 
   package init(
     context: NodeContext, transport: any DocumentTransport, options: Options, log: Logger
@@ -51,7 +51,7 @@ package final class Node: Sendable {
       onLink: { links.changed("publisher", $0) })
     certificate = CertificateWatch(context: context, log: log)
     quarantineLog = QuarantineLog(log: log, clock: context.clock)
-    judge = Judge(
+    review = MessageReview(
       context: context, limits: options.limits, log: log, quarantineLog: quarantineLog)
   }
 
@@ -80,7 +80,7 @@ package final class Node: Sendable {
     try context.store.file.check()
     try context.store.contents.sweepContent(at: now)
     try context.store.review.lookAgainAtWaiting(at: now)
-    try judge.announce()
+    try review.announce()
     _ = try context.store.relay.reviveNotices(suspendedBefore: now, at: now)
     log.info("node started", metadata: ["unit": "\(context.unit.organId)"])
     certificate.step()
@@ -90,9 +90,9 @@ package final class Node: Sendable {
   private func workers() -> [ThreadsService.Worker] {
     var workers: [ThreadsService.Worker] = [
       .init(name: "publisher") { [self] in transport.publish(from: relay, until: stop) },
-      .init(name: "judge") { [self] in judging() },
+      .init(name: "review") { [self] in reviewing() },
       .init(name: "assembler") { [self] in assembling() },
-      .init(name: "steward") { [self] in stewarding() },
+      .init(name: "upkeep") { [self] in keepingUp() },
     ]
     workers += Lane.allCases.map { lane in
       .init(name: "consumer \(lane)") { [self] in
@@ -112,12 +112,12 @@ package final class Node: Sendable {
 
   // MARK: Loops
 
-  private func judging() {
-    loop(judgeBell, name: "judge") { [self] in
+  private func reviewing() {
+    loop(reviewBell, name: "review") { [self] in
       let content = contentCount.load(ordering: .acquiring)
-      let count = try judge.step(ripe: content != judgedCount.load(ordering: .relaxed))
+      let count = try review.step(ripe: content != reviewedCount.load(ordering: .relaxed))
       // One step takes a batch, which may not be all.
-      if count == 0 || judge.hasSeenRipe { judgedCount.store(content, ordering: .releasing) }
+      if count == 0 || review.hasSeenRipe { reviewedCount.store(content, ordering: .releasing) }
       if count > 0 { stop.wake() }
       return count > 0
     }
@@ -125,16 +125,16 @@ package final class Node: Sendable {
 
   private func assembling() {
     loop(assemblyBell, name: "assembler") { [self] in
-      let count = try judge.assemble()
+      let count = try review.assemble()
       if count > 0 { contentArrived() }
       return count > 0
     }
   }
 
-  private func stewarding() {
-    let steward = Steward(context: context, policy: options.steward, log: log)
-    let care = ContentCare(context: context, log: log)
-    loop(Doorbell(), name: "steward", pause: 60) { [self] in
+  private func keepingUp() {
+    let upkeep = Upkeep(context: context, policy: options.upkeep, log: log)
+    let care = ContentScrubber(context: context, log: log)
+    loop(Doorbell(), name: "upkeep", pause: 60) { [self] in
       // Trouble of the one is none of the other.
       defer {
         do { try care.step() } catch {
@@ -142,14 +142,14 @@ package final class Node: Sendable {
         }
       }
       certificate.step()
-      if try steward.step() { stop.wake() }
+      if try upkeep.step() { stop.wake() }
       return false
     }
   }
 
   private func contentArrived() {
     contentCount.add(1, ordering: .acquiringAndReleasing)
-    judgeBell.ring()
+    reviewBell.ring()
   }
 
   /// Calls `step` while it finds work, then waits for the bell. Trouble (disk full, a key that
@@ -183,7 +183,7 @@ package final class Node: Sendable {
   private func isStill() throws -> Bool {
     try relay.isIdle() && context.store.reader.openWork(now: context.clock.now).unjudged == 0
       && context.store.contents.completeTransfers().isEmpty
-      && contentCount.load(ordering: .acquiring) == judgedCount.load(ordering: .acquiring)
+      && contentCount.load(ordering: .acquiring) == reviewedCount.load(ordering: .acquiring)
   }
 
   private struct LaneEvents: IntakeEvents {
@@ -196,7 +196,7 @@ package final class Node: Sendable {
         node.assemblyBell.ring()
         node.contentArrived()
       } else {
-        node.judgeBell.ring()
+        node.reviewBell.ring()
       }
     }
 

@@ -59,7 +59,7 @@ extension ExchangeReader {
 
 extension ReviewLedger {
 
-  /// What the verdicts about signatures rest on, as the judge said it last.
+  /// What the verdicts about signatures rest on, as the review said it last.
   package func trustBasis() throws -> String? { try read { try $0.nodeValue("trust") } }
 
   package func setTrustBasis(_ basis: String, at time: Timestamp) throws {

@@ -40,24 +40,24 @@ extension ReviewLedger {
   /// One that cannot be applied (a row with impossible values, a broken constraint) is undone alone,
   /// stays as it was and is returned with the reason; trouble of the whole database is thrown.
   @discardableResult
-  package func apply(_ judgements: [Judgement], at time: Timestamp, quota: PeerQuota) throws
+  package func apply(_ decisions: [ReviewDecision], at time: Timestamp, quota: PeerQuota) throws
     -> [Int64: any Error]
   {
-    guard !judgements.isEmpty else { return [:] }
+    guard !decisions.isEmpty else { return [:] }
     var failures: [Int64: any Error] = [:]
     let discarded = try write(at: time, around: (.judgeBeforeCommit, .judgeAfterCommit)) { tx in
       failures = [:]
       var discarded: [DiscardedContent] = []
-      for judgement in judgements {
+      for decided in decisions {
         do {
           var own: [DiscardedContent] = []
           try tx.database.inSavepoint {
-            own = try tx.apply(judgement, quota: quota)
+            own = try tx.apply(decided, quota: quota)
             return .commit
           }
           discarded += own
         } catch let error where tx.database.isInsideTransaction && Self.isOfOneRow(error) {
-          failures[judgement.message] = (error as? DatabaseError).map { StoreError($0) } ?? error
+          failures[decided.message] = (error as? DatabaseError).map { StoreError($0) } ?? error
         }
       }
       return discarded
@@ -155,10 +155,10 @@ extension Database {
 
 extension WriteTransaction {
   /// Returns the contents whose rows are gone and whose files must go too.
-  fileprivate func apply(_ judgement: Judgement, quota: PeerQuota) throws
+  fileprivate func apply(_ decided: ReviewDecision, quota: PeerQuota) throws
     -> [DiscardedContent]
   {
-    let key = judgement.message
+    let key = decided.message
     guard
       let row = try one("SELECT state, sender, document, size FROM received WHERE key = ?", [key])
     else { return [] }
@@ -200,7 +200,7 @@ extension WriteTransaction {
         cause: cause, detail: detail)
     }
 
-    switch judgement.decision {
+    switch decided.decision {
     case .accept(let manifest, let digest, let receipt):
       // Content may have been removed or set aside since it was looked at: then it is judged again.
       let sender = try row.unit("sender")
@@ -210,7 +210,7 @@ extension WriteTransaction {
       guard try believe(manifest, digest) else { return [] }
       if state == .received {
         try advance(
-          from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+          from: state, to: .verified, cause: "signature valid", detail: decided.evidence)
       } else if state == .incomplete {
         try advance(from: state, to: .verified, cause: "attachments arrived", detail: nil)
       }
@@ -230,7 +230,7 @@ extension WriteTransaction {
         return []
       }
       guard try believe(manifest, digest) else { return [] }
-      try advance(from: state, to: .verified, cause: "signature valid", detail: judgement.evidence)
+      try advance(from: state, to: .verified, cause: "signature valid", detail: decided.evidence)
       if !isArrived {
         try advance(from: .verified, to: .incomplete, cause: "attachments missing", detail: nil)
       }
@@ -254,7 +254,7 @@ extension WriteTransaction {
       switch try first?.incomingState("state") {
       case .accepted: try requeueStatuses(ofReceived: original)
       case .quarantined:
-        try judgeAnew(
+        try reviewAnew(
           original, from: .quarantined, document: first?["document"],
           body: database.body(ofReceived: key))
       case .received, .verified, .incomplete, .discarded, nil: break
@@ -265,7 +265,7 @@ extension WriteTransaction {
       try quarantine(
         key, from: state, document: document, outcome: outcome, detail: detail,
         quota: quota, isAnswered: refusal != nil)
-      if let claim = judgement.claim { try note(claim, of: key, from: row["sender"]) }
+      if let claim = decided.claim { try note(claim, of: key, from: row["sender"]) }
       if let refusal { try refuse(key, document: document, refusal) }
       guard !discard.isEmpty else { return [] }
       let sender = try row.unit("sender")
@@ -279,10 +279,10 @@ extension WriteTransaction {
       }
     case .tally(let tally, let owed, let answer):
       try self.answer(tally, owed: owed, with: answer)
-      try finish(key, from: state, cause: "tally answered", evidence: judgement.evidence)
+      try finish(key, from: state, cause: "tally answered", evidence: decided.evidence)
     case .tallyAnswer(let answer, let sender):
       try settle(answer, from: sender)
-      try finish(key, from: state, cause: "tally settled", evidence: judgement.evidence)
+      try finish(key, from: state, cause: "tally settled", evidence: decided.evidence)
     case .status(let statement, let about, let effect):
       if about == nil, statement.code == .takeBack, try !database.mayWaitAhead(row["sender"], quota)
       {
@@ -297,7 +297,7 @@ extension WriteTransaction {
         document: about, received: nil)
       try move(
         received: key, of: about, from: state, to: .accepted, setting: "hasBody = 0",
-        cause: "status \(statement.code)", detail: judgement.evidence)
+        cause: "status \(statement.code)", detail: decided.evidence)
       if inserted != nil, effect == nil, statement.code == .takeBack {
         try freeze(
           document: statement.documentID, of: try row.unit("sender"), because: "recalled")

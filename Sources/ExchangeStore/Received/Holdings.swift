@@ -14,7 +14,7 @@ package struct PeerQuota: Sendable, Hashable {
   /// Documents that wait for their attachments, and the bytes of their manifests.
   package var waitingItems: Int64
   package var waitingBytes: Int64
-  /// Messages that wait for the judge. What comes beyond is counted, not kept: the sender's tally
+  /// Messages that wait for the review. What comes beyond is counted, not kept: the sender's tally
   /// brings it again.
   package var backlogItems: Int64
   package var backlogBytes: Int64
@@ -45,7 +45,7 @@ package struct PeerQuota: Sendable, Hashable {
 package struct DroppedMessages: Sendable, Hashable {
   /// The broker-asserted sender, or `?`.
   package let sender: String
-  /// Outcome code, or `BACKLOG` for what came while too much of the sender waited for the judge.
+  /// Outcome code, or `BACKLOG` for what came while too much of the sender waited for the review.
   package let outcome: String
   package let count: Int64
   package let firstAt: Timestamp

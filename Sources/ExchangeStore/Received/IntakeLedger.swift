@@ -254,7 +254,7 @@ extension WriteTransaction {
       guard held.items < quota.backlogItems, held.bytes + message.size <= quota.backlogBytes else {
         return try countDropped(message.sender, "BACKLOG")
       }
-      try judgeAnew(
+      try reviewAnew(
         key, from: before, document: known["document"], body: message.body,
         header: before == .quarantined ? (message.type, message.version) : nil)
     case .received, .verified, .incomplete, .discarded: break

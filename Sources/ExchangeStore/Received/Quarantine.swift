@@ -93,7 +93,7 @@ extension ExchangeReader {
 
 extension Joining {
 
-  /// Gives a message back to the judge, who judges it by the same rules. One that was signed in the
+  /// Gives a message back to the review, who judges it by the same rules. One that was signed in the
   /// future counts as arrived now: the clock that put it there may have been set right. Throws
   /// `.notFound`, or `.contentMissing` when its body was not kept.
   package func release(quarantined key: Int64, reason: String, at time: Timestamp, by actor: Actor)

@@ -48,7 +48,7 @@ extension WriteTransaction {
   /// A message that was judged before came again: it is judged as if it had arrived now. What was
   /// believed keeps its first arrival, so that a clock that is wrong today does not disbelieve it.
   /// `header`: type and version of this copy, where what was quarantined may have come with wrong ones.
-  func judgeAnew(
+  func reviewAnew(
     _ key: Int64, from state: IncomingState, document: Int64?, body: Data?,
     header: (type: String, version: Int64?)? = nil
   ) throws {

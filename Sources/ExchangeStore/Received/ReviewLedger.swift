@@ -3,7 +3,7 @@ package import Foundation
 import GRDB
 import NodeDatabase
 
-/// A stored message that waits for the judge.
+/// A stored message that waits for the review.
 package struct UnjudgedMessage: Sendable {
   package let key: Int64
   package let sender: String
@@ -65,7 +65,7 @@ package struct WaitingMessages: Sendable {
 }
 
 extension ReviewLedger {
-  /// What waits for the judge in `lane`, sender by sender: up to `units` senders that come after
+  /// What waits for the review in `lane`, sender by sender: up to `units` senders that come after
   /// `last` by identifier, and of each up to `count` messages. Costs an index seek a sender, whatever
   /// any of them has piled up. `aside` are keys that are not looked at.
   package func waiting(
@@ -107,7 +107,7 @@ extension ReviewLedger {
     }
   }
 
-  /// One message that waits for the judge; nil when it does no longer.
+  /// One message that waits for the review; nil when it does no longer.
   package func unjudged(key: Int64) throws -> UnjudgedMessage? {
     try messages(where: "received.key = ? AND received.state = 'received'", [key], limit: 1).first
   }

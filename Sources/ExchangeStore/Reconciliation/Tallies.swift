@@ -238,7 +238,7 @@ extension WriteTransaction {
           WHERE document.id = ? AND document.direction = 'outgoing' AND d.recipient = ?
             AND (d.state = 'published'
               OR (d.state = 'delivered' AND document.frozen IS NOT 'recalled'))
-            -- What has changed since the tally is for the next one to judge.
+            -- What has changed since the tally is for the next one to review.
             AND (d.updatedAt <= ? OR d.updatedAt > ?)
           """,
           [id.rawValue, sender.rawValue, tally["at"] as Int64, time.microseconds])

@@ -75,7 +75,7 @@ extension Database {
 
 extension WriteTransaction {
 
-  /// Notes which statements of ours the judge has to sign anew, because somebody asks for them: those
+  /// Notes which statements of ours the review has to sign anew, because somebody asks for them: those
   /// signed with other certificates than now, or dated ahead of the clock. `which` narrows the rows of
   /// `said`; its only argument is `?3`. No more than one for each change of certificates.
   ///

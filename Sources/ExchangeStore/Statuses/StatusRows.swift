@@ -59,7 +59,7 @@ extension WriteTransaction {
   }
 
   /// Sends the stored statuses about a received message again, byte for byte. Those that were signed
-  /// with other certificates than now the judge says anew too.
+  /// with other certificates than now the review says anew too.
   func requeueStatuses(ofReceived key: Int64) throws {
     try requeueNotices(
       """

@@ -104,7 +104,7 @@ struct CheckReport {
         ? "ok    database, \(found.looked) contents\(full ? ", all read" : "")"
         : "\(database.count) findings in the database, \(findings.count) of \(found.looked) contents"
           + (foreign.isEmpty ? "" : ", \(foreign.count) files of another user"))
-    if ContentCare.isMassive(found.damaged.count, of: found.looked) {
+    if ContentScrubber.isMassive(found.damaged.count, of: found.looked) {
       Console.print("      Most likely the folder blobs/ is not complete: restore it first.")
     }
   }

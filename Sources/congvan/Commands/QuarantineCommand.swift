@@ -150,7 +150,7 @@ struct QuarantineCommand: ParsableCommand {
 
   struct Release: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Give a message back to the judge, who judges it anew by the same rules.")
+      abstract: "Have a message reviewed anew by the same rules.")
 
     @OptionGroup var decision: Decision
 

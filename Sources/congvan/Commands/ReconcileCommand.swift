@@ -30,13 +30,13 @@ struct ReconcileCommand: ParsableCommand {
     var queued: Set<UnitID> = []
     var failures: [UnitID: any Error] = [:]
     if !show {
-      let steward = Steward(
+      let upkeep = Upkeep(
         context: try assembly.context(), policy: try assembly.settings.reconciliation,
         log: Logger(label: "congvan"))
       for pair in try reconciliations() {
         // A unit that fails is no reason to leave out those after it.
         do {
-          guard try steward.tally(pair.unit, by: Assembly.actor) else { continue }
+          guard try upkeep.tally(pair.unit, by: Assembly.actor) else { continue }
           queued.insert(pair.unit)
           Output.hasDone("a tally to \(pair.unit) is queued")
         } catch {

@@ -76,12 +76,12 @@ import Testing
     let office = try await Self.shared.value
     let certificate = try await issue(
       office, wanted.name, wanted.extensions, digest: wanted.digest, days: wanted.days)
-    try await judge(
+    try await review(
       office, certificate, code: wanted.code, text: wanted.text,
       listed: try directory(office, [certificate]))
   }
 
-  private func judge(
+  private func review(
     _ office: Office, _ certificate: String, code: String?, text: String, listed: String,
     more: [String: String] = [:]
   ) async throws {
@@ -111,10 +111,10 @@ import Testing
     try await Command.require(ca, ["revoke", "\(office.folder)/ca", certificate])
     let list = "\(office.folder)/list.crl"
     try await Command.require(ca, ["crl", "\(office.folder)/ca", "--out", list])
-    try await judge(
+    try await review(
       office, certificate, code: "CERTIFICATE-NOT-BELIEVED", text: "is revoked since",
       listed: try directory(office, [certificate]), more: ["CONGVAN_TRUST_CRL_FILE": list])
-    try await judge(
+    try await review(
       office, certificate, code: "UNIT-NOT-IN-DIRECTORY", text: "does not list it",
       listed: try directory(office, []))
 
@@ -134,14 +134,14 @@ import Testing
     let below = try await issue(
       office, "below", "extendedKeyUsage=emailProtection", authority: "sub")
     let listed = try directory(office, [below])
-    try await judge(
+    try await review(
       office, below, code: "CERTIFICATE-NOT-BELIEVED", text: "CA sub", listed: listed)
     let chain = try office.write(
       Command.text(below) + Command.text("\(sub)/ca.pem"), as: "chain.crt")
-    try await judge(office, chain, code: nil, text: "", listed: listed)
+    try await review(office, chain, code: nil, text: "", listed: listed)
     let anchors = try office.write(
       Command.text("\(office.folder)/ca/ca.pem") + Command.text("\(sub)/ca.pem"), as: "both.crt")
-    try await judge(
+    try await review(
       office, below, code: nil, text: "", listed: listed,
       more: ["CONGVAN_TRUST_ANCHORS_FILE": anchors])
   }

@@ -39,7 +39,7 @@ extension Exchange {
   }
 }
 
-/// The judge of the trace itself has to notice what it is there for.
+/// The review of the trace itself has to notice what it is there for.
 @Suite struct AckTraceTests {
   private let sync = "7 fdatasync(9</n/congvan.db-wal>) = 0"
   private let ack =

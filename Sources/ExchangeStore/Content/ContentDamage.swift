@@ -16,7 +16,7 @@ package struct ContentFinding: Sendable {
 
   package let sha256: SHA256Digest
   package let size: Int64
-  package let condition: ContentCondition
+  package let condition: ContentState
   /// False when it was set aside before, or its row is lost: nothing is left to be set aside.
   package let isStored: Bool
   /// The attachments that are this content.
@@ -61,7 +61,7 @@ extension ContentLedger {
       for row in rows {
         let digest = try row.digest("sha256")
         looked += 1
-        var condition: ContentCondition
+        var condition: ContentState
         if row["isFile"] {
           condition = files.glance(digest, size: row["size"])
           if full, condition == .intact { condition = files.condition(digest, size: row["size"]) }
@@ -128,7 +128,7 @@ extension ContentLedger {
   }
 
   /// Nil when there is no such row.
-  private func inlineCondition(_ digest: SHA256Digest) throws -> ContentCondition? {
+  private func inlineCondition(_ digest: SHA256Digest) throws -> ContentState? {
     try read { database in
       try database.one("SELECT content FROM blob WHERE sha256 = ?", [digest.bytes]).map {
         files.hashing.sha256($0["content"] ?? Data()) == digest ? .intact : .altered
@@ -160,7 +160,7 @@ extension ContentLedger {
       }
       guard let row else { return nil }
       let inline: Data? = row["content"]
-      let condition: ContentCondition =
+      let condition: ContentState =
         if let inline {
           files.hashing.sha256(inline) == digest ? .intact : .altered
         } else {
@@ -343,7 +343,7 @@ extension WriteTransaction {
   }
 
   fileprivate func suspendDeliveries(
-    naming digest: SHA256Digest, _ condition: ContentCondition, act: Int64?
+    naming digest: SHA256Digest, _ condition: ContentState, act: Int64?
   ) throws {
     let rows = try all(
       """

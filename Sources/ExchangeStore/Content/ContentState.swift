@@ -7,7 +7,7 @@ import NodeDatabase
 #endif
 
 /// How a stored content was found.
-package enum ContentCondition: Sendable, Hashable {
+package enum ContentState: Sendable, Hashable {
   case intact
   case missing
   case wrongSize(Int64)
@@ -46,15 +46,15 @@ package enum ContentCondition: Sendable, Hashable {
   }
 }
 
-extension ContentCondition {
-  fileprivate static func unopened(_ error: StoreError) -> ContentCondition {
+extension ContentState {
+  fileprivate static func unopened(_ error: StoreError) -> ContentState {
     error.kind == .denied ? .denied(error.reason) : .unreadable(error.reason)
   }
 }
 
 extension ContentFiles {
   /// Whether the file of a content is there with its size. Reads nothing.
-  func glance(_ digest: SHA256Digest, size: Int64) -> ContentCondition {
+  func glance(_ digest: SHA256Digest, size: Int64) -> ContentState {
     var status = stat()
     guard lstat(blobPath(digest), &status) == 0 else {
       return errno == ENOENT ? .missing : .unopened(.system("open", blobPath(digest)))
@@ -64,7 +64,7 @@ extension ContentFiles {
   }
 
   /// Reads the whole file of a content and compares it with its digest.
-  func condition(_ digest: SHA256Digest, size: Int64) -> ContentCondition {
+  func condition(_ digest: SHA256Digest, size: Int64) -> ContentState {
     let glance = glance(digest, size: size)
     guard glance == .intact else { return glance }
     do {

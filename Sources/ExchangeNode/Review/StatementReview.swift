@@ -4,11 +4,11 @@ import Foundation
 
 /// Statuses, tallies and answers: signed statements that are no documents. None is ever refused by
 /// an answer, so no two nodes can talk to each other without end.
-extension Judge {
-  typealias Decided = (Judgement.Decision, evidence: String?)
+extension MessageReview {
+  typealias Decided = (ReviewDecision.Decision, evidence: String?)
 
   /// The decision, and what the status is about as far as that can be read.
-  func judgeStatus(_ message: UnjudgedMessage, from sender: UnitID) throws
+  func reviewStatus(_ message: UnjudgedMessage, from sender: UnitID) throws
     -> (decided: Decided, claim: StatementClaim?)
   {
     var claim = self.claim(of: message)
@@ -28,8 +28,8 @@ extension Judge {
       }
       if let ahead = ahead(status, message) { return ahead }
       return status.code == .takeBack
-        ? try judgeTakeBack(status, from: sender, evidence)
-        : try judgeReport(status, from: sender, evidence)
+        ? try reviewTakeBack(status, from: sender, evidence)
+        : try reviewReport(status, from: sender, evidence)
     }
     return (decided, claim)
   }
@@ -52,7 +52,7 @@ extension Judge {
   }
 
   /// 13: only the sender of a document takes it back.
-  private func judgeTakeBack(
+  private func reviewTakeBack(
     _ status: StatusStatement, from sender: UnitID, _ evidence: String
   ) throws -> Decided {
     if let document = try context.store.review.incomingDocument(from: sender, id: status.documentID)
@@ -75,7 +75,7 @@ extension Judge {
   }
 
   /// Every other code: only a unit that the document went to reports about it.
-  private func judgeReport(
+  private func reviewReport(
     _ status: StatusStatement, from sender: UnitID, _ evidence: String
   ) throws -> Decided {
     guard
@@ -118,7 +118,7 @@ extension Judge {
     )
   }
 
-  func judgeTally(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
+  func reviewTally(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
     try opened(message, from: sender, decode: TallyCodec.decodeTally, organ: \.from.organId) {
       tally, evidence in
       guard isThisUnit(tally.to) else {
@@ -138,7 +138,7 @@ extension Judge {
     }
   }
 
-  func judgeTallyAnswer(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
+  func reviewTallyAnswer(_ message: UnjudgedMessage, from sender: UnitID) throws -> Decided {
     try opened(message, from: sender, decode: TallyCodec.decodeAnswer, organ: \.from.organId) {
       answer, evidence in
       guard isThisUnit(answer.to) else {

@@ -2,7 +2,7 @@ import ExchangeCore
 
 /// What stopped a verification: thrown inside this module only, to leave the remaining checks out.
 /// Outside it is a value, `Verdict.invalid` or `Inspection.problem`.
-struct Finding: Error {
+struct SignatureFinding: Error {
   let problem: SignatureProblem
   let detail: String
   /// Set when it is no problem any more for a message that arrives then.

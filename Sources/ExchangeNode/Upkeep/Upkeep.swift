@@ -8,7 +8,7 @@ import NodeDatabase
 /// their receipt, sends again what the broker refused
 /// and no person sees, and reconciles with other units.
 /// Steps are idempotent and cheap when there is nothing to do.
-package struct Steward: Sendable {
+package struct Upkeep: Sendable {
   package struct Policy: Sendable, Hashable {
     /// A unit gets a tally when something went to it and this long none did. Also the time that a
     /// receipt is given before its sender asks.

@@ -1,4 +1,4 @@
-/// Shares the judge's time among senders: the next turn belongs to the one that had the least of it. A
+/// Shares the review's time among senders: the next turn belongs to the one that had the least of it. A
 /// sender with costly messages gets fewer turns, one with many gets no more time than another.
 struct FairTurns {
   /// Time that each waiting sender had, beside the least of all.

@@ -7,7 +7,7 @@ import Synchronization
 
 /// Statements that were not believed once. Theirs: judged anew when the directory or the anchors
 /// change. Ours: signed anew when somebody asks for them and the certificates have changed since.
-extension Judge {
+extension MessageReview {
   struct Reconsidering {
     /// The directory that the verdicts rest on; nil before the first look.
     var units: [Directory.Unit]?
@@ -30,7 +30,7 @@ extension Judge {
   /// others. To be called before anything is taken in.
   package func announce() throws {
     guard !reconsidering.withLock({ $0.isAnnounced }) else { return }
-    try judgeAnewAfterUpdate()
+    try reviewAnewAfterUpdate()
     if let identity = context.signer.identity {
       try context.store.review.announce(signer: identity, at: context.clock.now)
     }
@@ -38,7 +38,7 @@ extension Judge {
   }
 
   /// What an earlier version of the program could not read is judged anew by one that reads more.
-  private func judgeAnewAfterUpdate() throws {
+  private func reviewAnewAfterUpdate() throws {
     let readable = (MessageKind.allCases.map(\.rawValue) + ["version \(Envelope.version)"])
       .joined(separator: ", ")
     guard try context.store.review.readable() != readable else { return }

@@ -31,8 +31,8 @@ package enum RefusalState: Sendable, Hashable {
   case withheld
 }
 
-/// The judge's decision about one message, applied by `apply` in one transaction.
-package struct Judgement: Sendable {
+/// The review's decision about one message, applied by `apply` in one transaction.
+package struct ReviewDecision: Sendable {
   package enum Decision: Sendable {
     /// Believed and whole: the document exists from now on, with its receipt.
     case accept(Manifest, SHA256Digest, receipt: SignedStatus)

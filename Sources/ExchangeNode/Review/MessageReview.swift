@@ -7,7 +7,7 @@ import Synchronization
 
 /// Decides about stored messages: what is believed, what is refused and why. Runs on one thread;
 /// every batch is one commit.
-package final class Judge: Sendable {
+package final class MessageReview: Sendable {
   let context: NodeContext
   private let limits: IntakeLimits
   let log: Logger
@@ -28,7 +28,7 @@ package final class Judge: Sendable {
   private let ripeAgainAt = Mutex<Timestamp?>(nil)
   static let asideTime = Duration.seconds(60)
   private static let asideLimit = 10_000
-  /// Files that one call puts together, and their bytes: then the judge is to see them, a stop to be
+  /// Files that one call puts together, and their bytes: then the review is to see them, a stop to be
   /// heard, and the next sender to have a turn.
   private static let assembleBatch = 16
   private static let assembleBytes: Int64 = 64 << 20
@@ -75,8 +75,8 @@ package final class Judge: Sendable {
     }
     let done = try turns.withLock { turns in
       turns.hasSeenRipe = false
-      let done = try judgeFresh(&turns, now: now, aside: aside)
-      return try done + (ripe || ripeAgain ? judgeRipe(&turns) : 0)
+      let done = try reviewFresh(&turns, now: now, aside: aside)
+      return try done + (ripe || ripeAgain ? reviewRipe(&turns) : 0)
     }
     quarantineLog.flush()
     return try done + lookBack(isIdle: done == 0)
@@ -90,7 +90,7 @@ package final class Judge: Sendable {
 
   /// What one transaction is to apply, and what it has cost so far.
   private struct Batch {
-    var judged: [(row: UnjudgedMessage, judgement: Judgement)] = []
+    var reviewed: [(row: UnjudgedMessage, decided: ReviewDecision)] = []
     var bytes = 0
     var done = 0
     var failed = 0
@@ -98,13 +98,15 @@ package final class Judge: Sendable {
     var stuck: Set<Int64> = []
     let begun = ContinuousClock.now
 
-    var isFull: Bool { judged.count >= Judge.batchCount || bytes >= Judge.batchBytes }
+    var isFull: Bool {
+      reviewed.count >= MessageReview.batchCount || bytes >= MessageReview.batchBytes
+    }
     func lasts(_ time: Duration) -> Bool { ContinuousClock.now - begun >= time }
   }
 
   /// The express lane first: statuses and urgent documents do not wait for a backlog. Part of the time
   /// is kept for the ordinary lane, so that no amount of urgent messages starves it.
-  private func judgeFresh(_ turns: inout Turns, now: Timestamp, aside: Set<Int64>) throws -> Int {
+  private func reviewFresh(_ turns: inout Turns, now: Timestamp, aside: Set<Int64>) throws -> Int {
     func waiting(_ lane: Lane) throws -> [WaitingMessages] {
       let found = try context.store.review.waiting(
         lane, after: turns.last[lane] ?? "", units: Self.units, count: Self.batchCount, now: now,
@@ -119,8 +121,8 @@ package final class Judge: Sendable {
     turns.fair.begin(waiting: (ordinary + express).map(\.sender), isAll: isAll)
     var batch = Batch()
     let reserve = ordinary.isEmpty ? Duration.zero : Self.ordinaryTime
-    try judge(express, within: Self.batchTime - reserve, &turns.fair, &batch)
-    try judge(ordinary, within: Self.batchTime, &turns.fair, &batch)
+    try review(express, within: Self.batchTime - reserve, &turns.fair, &batch)
+    try review(ordinary, within: Self.batchTime, &turns.fair, &batch)
     try apply(&batch)
     if batch.failed > 0 { return batch.done }
     // The end of the list of senders was looked at; its beginning may have more.
@@ -129,7 +131,7 @@ package final class Judge: Sendable {
 
   /// Judges what waits in one lane, sender by sender, for up to `time` since the batch began: at least
   /// one message.
-  private func judge(
+  private func review(
     _ waiting: [WaitingMessages], within time: Duration, _ fair: inout FairTurns,
     _ batch: inout Batch
   ) throws {
@@ -144,19 +146,19 @@ package final class Judge: Sendable {
       // A take-back or a tally is about documents that came before it.
       let document = MessageKind.document.rawValue
       if next.type != document,
-        batch.judged.contains(where: { $0.row.sender == sender && $0.row.type == document })
+        batch.reviewed.contains(where: { $0.row.sender == sender && $0.row.type == document })
       {
         try apply(&batch)
       }
-      if let row = try context.store.review.unjudged(key: next.key) { judge(row, into: &batch) }
+      if let row = try context.store.review.unjudged(key: next.key) { review(row, into: &batch) }
       fair.charge(sender, ContinuousClock.now - begun)
     }
   }
 
-  private func judge(_ row: UnjudgedMessage, into batch: inout Batch) {
+  private func review(_ row: UnjudgedMessage, into batch: inout Batch) {
     batch.bytes += row.body.count
     do {
-      batch.judged.append((row, try judge(row)))
+      batch.reviewed.append((row, try review(row)))
     } catch {
       setAside(row, error, &batch)
     }
@@ -176,25 +178,25 @@ package final class Judge: Sendable {
 
   /// Applies what was judged so far in one transaction.
   private func apply(_ batch: inout Batch) throws {
-    guard !batch.judged.isEmpty else { return }
-    var judged = batch.judged
-    batch.judged = []
+    guard !batch.reviewed.isEmpty else { return }
+    var reviewed = batch.reviewed
+    batch.reviewed = []
     refusedNow.withLock { $0 = [] }
     let failures = try context.store.review.apply(
-      judged.map(\.judgement), at: context.clock.now, quota: limits.quota)
-    for item in judged {
+      reviewed.map(\.decided), at: context.clock.now, quota: limits.quota)
+    for item in reviewed {
       if let error = failures[item.row.key] { setAside(item.row, error, &batch) }
     }
-    judged.removeAll { failures[$0.row.key] != nil }
-    for item in judged { note(item.judgement, item.row) }
-    let stuck = judged.filter { $0.row.document != nil && $0.judgement.isWaiting }
+    reviewed.removeAll { failures[$0.row.key] != nil }
+    for item in reviewed { note(item.decided, item.row) }
+    let stuck = reviewed.filter { $0.row.document != nil && $0.decided.isWaiting }
     batch.stuck.formUnion(stuck.map(\.row.key))
-    batch.done += judged.count - stuck.count
+    batch.done += reviewed.count - stuck.count
   }
 
   /// One batch of documents whose attachments have come. Those that cannot go on all the same (a file
   /// that cannot be read) are passed over. Returns how many got ahead, or 1 when the pass is not over.
-  private func judgeRipe(_ turns: inout Turns) throws -> Int {
+  private func reviewRipe(_ turns: inout Turns) throws -> Int {
     let before = ripeAgainAt.withLock { $0 }
     var batch = Batch()
     while true {
@@ -210,7 +212,7 @@ package final class Judge: Sendable {
         guard let row = bySender[sender]?.popFirst() else { continue }
         if bySender[sender]?.isEmpty == true { bySender.removeValue(forKey: sender) }
         let begun = ContinuousClock.now
-        judge(row, into: &batch)
+        review(row, into: &batch)
         turns.fair.charge(sender, ContinuousClock.now - begun)
         if batch.isFull || batch.lasts(Self.batchTime) { break }
       }
@@ -262,44 +264,44 @@ package final class Judge: Sendable {
     }
   }
 
-  private func judge(_ message: UnjudgedMessage) throws -> Judgement {
-    let decision: (Judgement.Decision, String?)
+  private func review(_ message: UnjudgedMessage) throws -> ReviewDecision {
+    let decision: (ReviewDecision.Decision, String?)
     guard let sender = UnitID(message.sender), let unit = context.directory.current.unit(sender),
       unit.isValid(on: CalendarDate(message.receivedAt))
     else {
       let isStatus = message.type == MessageKind.status.rawValue
-      return Judgement(
+      return ReviewDecision(
         message: message.key,
         decision: .quarantine(
           .unknownSender, detail: "“\(message.sender)” is not in the directory, or no longer",
           refusal: nil), claim: isStatus ? claim(of: message) : nil)
     }
     switch MessageKind(rawValue: message.type) {
-    case .document: decision = try judgeDocument(message, from: sender)
+    case .document: decision = try reviewDocument(message, from: sender)
     case .status:
-      let (decided, claim) = try judgeStatus(message, from: sender)
-      return Judgement(
+      let (decided, claim) = try reviewStatus(message, from: sender)
+      return ReviewDecision(
         message: message.key, decision: decided.0, evidence: decided.evidence, claim: claim)
-    case .tally: decision = try judgeTally(message, from: sender)
-    case .tallyAnswer: decision = try judgeTallyAnswer(message, from: sender)
+    case .tally: decision = try reviewTally(message, from: sender)
+    case .tallyAnswer: decision = try reviewTallyAnswer(message, from: sender)
     case .piece, nil:
       decision = (
         .quarantine(
           .messageKind, detail: "type “\(message.type.prefix(60))”", refusal: nil), nil
       )
     }
-    return Judgement(message: message.key, decision: decision.0, evidence: decision.1)
+    return ReviewDecision(message: message.key, decision: decision.0, evidence: decision.1)
   }
 
   // MARK: Documents
 
-  private func judgeDocument(_ message: UnjudgedMessage, from sender: UnitID) throws
-    -> (Judgement.Decision, String?)
+  private func reviewDocument(_ message: UnjudgedMessage, from sender: UnitID) throws
+    -> (ReviewDecision.Decision, String?)
   {
     var isSigned = false
     func refuse(
       _ outcome: OutcomeCode, _ detail: String, content: Data?, discard: [SHA256Digest] = []
-    ) throws -> (Judgement.Decision, String?) {
+    ) throws -> (ReviewDecision.Decision, String?) {
       (
         .quarantine(
           outcome, detail: detail,
@@ -372,7 +374,7 @@ package final class Judge: Sendable {
     } catch let error as StoreError
       where [.contentMissing, .fileSystem, .denied].contains(error.kind)
     {
-      // A damaged blob folder must not stop the judge: the document waits, and the log says why.
+      // A damaged blob folder must not stop the review: the document waits, and the log says why.
       log.error("content is missing", metadata: ["reason": "\(error.reason)"])
       return (.wait(manifest, digest, isArrived: true), evidence)
     }
@@ -477,7 +479,7 @@ package final class Judge: Sendable {
 
   /// Either this machine's clock is wrong or the sender's; an honest document is not refused for it.
   func postpone(_ message: UnjudgedMessage, until time: Timestamp, _ detail: String) -> (
-    Judgement.Decision, String?
+    ReviewDecision.Decision, String?
   ) {
     log.warning(
       "a message waits, because it was signed ahead of this machine's clock: check the clock",
@@ -504,8 +506,8 @@ package final class Judge: Sendable {
     }
   }
 
-  private func note(_ judgement: Judgement, _ message: UnjudgedMessage) {
-    guard case .quarantine(let outcome, let detail, _, _) = judgement.decision else { return }
+  private func note(_ decided: ReviewDecision, _ message: UnjudgedMessage) {
+    guard case .quarantine(let outcome, let detail, _, _) = decided.decision else { return }
     quarantineLog.note(
       sender: message.sender, message: message.messageID, outcome: outcome, detail: detail)
   }

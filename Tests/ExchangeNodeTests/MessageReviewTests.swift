@@ -9,7 +9,7 @@ import Testing
 
 /// One hostile message per outcome code. Each is stored, judged, answered where the document can be
 /// named, and never believed.
-@Suite struct JudgeTests {
+@Suite struct MessageReviewTests {
   typealias Make = @Sendable (Hostile) throws -> [InboundMessage]
 
   struct Case: Sendable, CustomTestStringConvertible {
@@ -380,7 +380,7 @@ import Testing
   }
 
   /// A message that cannot be judged stays as it is, does not keep the others from being judged, and
-  /// does not keep the judge busy.
+  /// does not keep the review busy.
   @Test func oneBadMessageStopsNobody() throws {
     let node = try TestNode(Province.alpha)
     let bad = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock, mark: "một")
@@ -388,14 +388,14 @@ import Testing
     try node.intake.store(bad.pieces() + [bad.message(body: try bad.document())])
     try node.intake.store(good.pieces() + [good.message(body: try good.document())])
     let context = node.context
-    let judge = Judge(
+    let review = MessageReview(
       context: NodeContext(
         unit: context.unit, store: context.store,
         signer: FailingSigner(real: context.signer, unable: bad.documentID),
         verifier: context.verifier, hashing: context.hashing, directory: context.directory,
         clock: context.clock), limits: IntakeLimits(), log: .silent)
-    #expect(try judge.step(ripe: true) == 1)
-    #expect(try judge.step(ripe: true) == 0)
+    #expect(try review.step(ripe: true) == 1)
+    #expect(try review.step(ripe: true) == 0)
     #expect(try node.verdicts() == ["received", "accepted"])
     try node.settle()
     #expect(try node.verdicts() == ["accepted", "accepted"])
@@ -419,13 +419,13 @@ import Testing
     while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
     _ = try broker.deliver(.init(node.id, .express), into: node.intake)
     let context = node.context
-    let judge = Judge(
+    let review = MessageReview(
       context: NodeContext(
         unit: context.unit, store: context.store,
         signer: FailingSigner(real: context.signer, unable: nil),
         verifier: context.verifier, hashing: context.hashing, directory: context.directory,
         clock: context.clock), limits: IntakeLimits(), log: .silent)
-    for _ in 0..<3 { _ = try judge.step(ripe: true) }
+    for _ in 0..<3 { _ = try review.step(ripe: true) }
     #expect(try node.deliveries().map(\.state) == [.delivered])
     // They are looked at again a minute later, or at once by a new process.
     node.clock.advance(by: .seconds(61))
@@ -444,18 +444,18 @@ import Testing
     #expect(try node.verdicts() == ["incomplete"])
     let isAble = Watched(false)
     let context = node.context
-    let judge = Judge(
+    let review = MessageReview(
       context: NodeContext(
         unit: context.unit, store: context.store,
         signer: RepairedSigner(real: context.signer, isAble: isAble),
         verifier: context.verifier, hashing: context.hashing, directory: context.directory,
         clock: context.clock), limits: IntakeLimits(), log: .silent)
     try node.intake.store(beta.pieces())
-    #expect(try judge.step(ripe: true) == 0)
+    #expect(try review.step(ripe: true) == 0)
     isAble.update { $0 = true }
-    #expect(try judge.step(ripe: false) == 0)
+    #expect(try review.step(ripe: false) == 0)
     node.clock.advance(by: .seconds(60))
-    #expect(try judge.step(ripe: false) == 1)
+    #expect(try review.step(ripe: false) == 1)
     #expect(try node.verdicts() == ["accepted"])
     #expect(try node.answers() == ["01"])
   }

@@ -7,7 +7,7 @@ import NodeDatabase
 /// Looks after the content files: whether all are there when the daemon starts, and whether each
 /// still has its digest about once a week, in small steps. What is damaged is set aside; then its
 /// sender is told by the answer to its next tally and sends it again. Used by one thread.
-package final class ContentCare {
+package final class ContentScrubber {
   package struct Policy: Sendable, Hashable {
     /// Bytes that one step reads.
     package var stepBytes: Int64 = 64 << 20
