@@ -193,9 +193,16 @@ package final class Store: Sendable {
     return (row?["value"] as String?).flatMap { UnitID($0) }
   }
 
-  /// Moves finished WAL content into the database and shortens the WAL when nobody reads.
+  /// Moves finished WAL content into the database and shortens the WAL when nobody reads. While another
+  /// process does that, there is nothing to do. Throws as `write`.
   package func checkpoint() throws {
-    try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
+    do {
+      try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
+    } catch let error as DatabaseError where error.resultCode != .SQLITE_BUSY {
+      throw StoreError(error)
+    } catch is DatabaseError {
+      return
+    }
   }
 
   /// Removes leftovers of crashes from the content folders. Run by the daemon at its start. A file
