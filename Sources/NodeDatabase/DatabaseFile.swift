@@ -161,8 +161,15 @@ package final class DatabaseFile: Sendable {
     return statements.map { $0 + ";\n" }.joined(separator: "\n")
   }
 
-  /// Moves finished WAL content into the database and shortens the WAL when nobody reads.
+  /// Moves finished WAL content into the database and shortens the WAL when nobody reads. While another
+  /// process does that, there is nothing to do. Throws as `write`.
   package func checkpoint() throws {
-    try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
+    do {
+      try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
+    } catch let error as DatabaseError where error.resultCode != .SQLITE_BUSY {
+      throw StoreError(error)
+    } catch is DatabaseError {
+      return
+    }
   }
 }

@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,17 @@ class Verdict:
         return not (self.lost or self.twice or self.stuck or self.wrong)
 
 
+def times_said_anew(times: Iterable[int]) -> int:
+    """How many of a unit's receipts about a document, in the order in which they arrived, are dated
+    minutes before an earlier one: a unit whose clock was ahead when it gave a receipt, and was set
+    back, gives it anew when it is asked."""
+    latest, count = 0, 0
+    for at in times:
+        count += at < latest - 300_000_000
+        latest = max(latest, at)
+    return count
+
+
 class Checker:
     def __init__(self, nodes: list[Node], documents: list[Document], forgeries: set[Forgery],
                  journal: Journal, authority: Path, seed: int) -> None:
@@ -92,10 +104,10 @@ class Checker:
                 AND fromUnit = recipient AND code IN ('15', '16') ORDER BY at DESC LIMIT 1) AS answer
             FROM document LEFT JOIN delivery ON delivery.document = document.key
             WHERE direction = 'outgoing'""")
-        receipts: dict[tuple[int, str], set[str]] = collections.defaultdict(set)
-        for row in node.rows("SELECT document, fromUnit, id FROM status WHERE direction = "
-                             "'received' AND code = '01'"):
-            receipts[row["document"], row["fromUnit"]].add(row["id"])
+        receipts: dict[tuple[int, str], dict[str, int]] = collections.defaultdict(dict)
+        for row in node.rows("SELECT document, fromUnit, id, at FROM status WHERE direction = "
+                             "'received' AND code = '01' ORDER BY key"):
+            receipts[row["document"], row["fromUnit"]][row["id"]] = row["at"]
         return {(row["id"], row["recipient"]): dict(row) | {
             "signed": hashlib.sha256(row["signed"]).digest(),
             "receipts": receipts[row["key"], row["recipient"]]} for row in rows}
@@ -156,7 +168,7 @@ class Checker:
                         verdict.lost.append(f"{name}: delivered, and the receiver has not "
                                             f"accepted it ({[row['state'] for row in got]})")
                     # Who forgot a document with its receipt takes it in again, and signs another.
-                    most = 1 + times_forgotten
+                    most = 1 + times_forgotten + times_said_anew(sent["receipts"].values())
                     if not 1 <= len(sent["receipts"]) <= most:
                         verdict.wrong.append(f"{name}: {len(sent['receipts'])} receipts 01")
                 else:

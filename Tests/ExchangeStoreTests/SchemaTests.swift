@@ -83,6 +83,37 @@ import Testing
     #expect(try store.reader.documents(idPrefix: "019a0000").map(\.summary.subject) == ["Cũ"])
   }
 
+  /// A command of another process checkpoints while the node ends, and waits for a reader meanwhile.
+  @Test func aCheckpointOfAnotherProcessIsNoTrouble() throws {
+    let test = try TestStore()
+    try test.issue()
+    let reader = try DatabaseQueue(path: test.databasePath)
+    let isWaiting = DispatchSemaphore(value: 0)
+    let isOver = DispatchSemaphore(value: 0)
+    let mayEnd = Watched(false)
+    var configuration = Configuration()
+    configuration.busyMode = .callback { _ in
+      isWaiting.signal()
+      usleep(1000)
+      return !mayEnd.value
+    }
+    let other = try DatabaseQueue(path: test.databasePath, configuration: configuration)
+    try reader.read { database in
+      _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM document")
+      try test.issue()
+      Thread {
+        other.inDatabase { _ = try? $0.checkpoint(.truncate) }
+        isOver.signal()
+      }.start()
+      isWaiting.wait()
+      defer {
+        mayEnd.update { $0 = true }
+        isOver.wait()
+      }
+      try test.store.file.checkpoint()
+    }
+  }
+
   /// A backup is not in WAL mode yet. Whoever opens it wants to change that, and SQLite gives up at
   /// once when another process (a daemon and a command after a restore) is just writing to it.
   @Test func aBackupOpensWhileAnotherProcessOpensIt() throws {
