@@ -6,13 +6,6 @@ CREATE TABLE node (
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE transition (
-  machine TEXT NOT NULL CHECK (machine IN ('outgoing', 'incoming')),
-  fromState TEXT NOT NULL,
-  toState TEXT NOT NULL,
-  PRIMARY KEY (machine, fromState, toState)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE blob (
   sha256 BLOB NOT NULL PRIMARY KEY CHECK (length(sha256) = 32),
   size INTEGER NOT NULL CHECK (size > 0),
@@ -39,7 +32,8 @@ CREATE TABLE document (
   createdAt INTEGER NOT NULL,
   -- Taken back or replaced by its sender: kept, shown as such, sent no more.
   frozen TEXT CHECK (frozen IN ('recalled', 'replaced')),
-  frozenAt INTEGER,
+  frozenAt INTEGER, senderName TEXT, dueDate TEXT CHECK (length(dueDate) = 10), signerName TEXT, signerPosition TEXT, signerCompetence TEXT, pageAmount INTEGER, issuedAmount INTEGER, note TEXT, toPlaces TEXT, isDetailed INTEGER NOT NULL DEFAULT 0
+  CHECK (isDetailed IN (0, 1)),
   CHECK ((frozen IS NULL) = (frozenAt IS NULL)),
   UNIQUE (sender, id)
 ) STRICT;
@@ -245,29 +239,6 @@ CREATE TABLE notice (
 ) STRICT;
 
 CREATE INDEX notice_retrying ON notice (nextAt) WHERE state = 'retrying';
-
-CREATE TABLE history (
-  key INTEGER PRIMARY KEY,
-  at INTEGER NOT NULL,
-  subject TEXT NOT NULL CHECK (subject IN ('delivery', 'received')),
-  subjectKey INTEGER NOT NULL,
-  document INTEGER REFERENCES document (key),
-  fromState TEXT,
-  toState TEXT NOT NULL,
-  actor TEXT NOT NULL,
-  cause TEXT NOT NULL,
-  detail TEXT
-, act INTEGER REFERENCES act (key)) STRICT;
-
-CREATE INDEX history_document ON history (document, key);
-
-CREATE INDEX history_subject ON history (subject, subjectKey);
-
-CREATE TRIGGER history_kept BEFORE UPDATE ON history
-BEGIN SELECT RAISE(ABORT, 'history is never changed'); END;
-
-CREATE TRIGGER history_stays BEFORE DELETE ON history
-BEGIN SELECT RAISE(ABORT, 'history is never deleted'); END;
 
 CREATE TRIGGER attachment_names AFTER INSERT ON attachment
 BEGIN UPDATE blob SET isUnnamed = 0 WHERE sha256 = NEW.sha256 AND isUnnamed = 1; END;
@@ -527,3 +498,60 @@ CREATE TABLE claim (
 ) STRICT;
 
 CREATE INDEX claim_document ON claim (document, unit, received);
+
+CREATE INDEX document_undetailed ON document (key) WHERE isDetailed = 0;
+
+CREATE TABLE transition (
+  machine TEXT NOT NULL CHECK (machine <> ''),
+  fromState TEXT NOT NULL,
+  toState TEXT NOT NULL,
+  PRIMARY KEY (machine, fromState, toState)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE "history" (
+  key INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  subject TEXT NOT NULL CHECK (subject <> ''),
+  subjectKey INTEGER NOT NULL,
+  document INTEGER REFERENCES document (key),
+  fromState TEXT,
+  toState TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  detail TEXT,
+  -- The act that caused it; NULL for what the node does by itself, and before there were acts.
+  act INTEGER REFERENCES act (key)
+) STRICT;
+
+CREATE INDEX history_document ON history (document, key);
+
+CREATE INDEX history_subject ON history (subject, subjectKey);
+
+CREATE TRIGGER history_kept BEFORE UPDATE ON history
+BEGIN SELECT RAISE(ABORT, 'history is never changed'); END;
+
+CREATE TRIGGER history_stays BEFORE DELETE ON history
+BEGIN SELECT RAISE(ABORT, 'history is never deleted'); END;
+
+CREATE VIEW acceptedDocument AS
+  SELECT document.key, document.id, document.sender, document.senderName, document.codeNumber,
+    document.codeSeparator, document.codeNotation, document.issuedDate, document.typeName,
+    document.subject, document.urgency, document.dueDate, document.signerName,
+    document.signerPosition, document.signerCompetence, document.pageAmount,
+    document.issuedAmount, document.note, document.toPlaces,
+    document.frozen AS notInForce,
+    received.receivedAt
+  FROM document JOIN received ON received.document = document.key
+  WHERE document.direction = 'incoming' AND received.state = 'accepted';
+
+CREATE VIEW issuedDocument AS
+  SELECT key, id, sender, senderName, codeNumber, codeSeparator, codeNotation, issuedDate,
+    typeName, subject, urgency, dueDate, signerName, signerPosition, signerCompetence,
+    pageAmount, issuedAmount, note, toPlaces,
+    frozen AS notInForce, createdAt
+  FROM document WHERE direction = 'outgoing';
+
+CREATE VIEW documentFile AS
+  SELECT a.document, a.position, a.name, a.mediaType, a.size, a.sha256,
+    EXISTS (SELECT 1 FROM blob WHERE blob.sha256 = a.sha256) AS isHere
+  FROM attachment a;
