@@ -38,12 +38,17 @@ let package = Package(
         "ExchangeCore", "ExchangeStore", "NodeDatabase", lifecycle, logging,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
+    .target(
+      name: "UnitOffice", dependencies: ["ExchangeCore", "ExchangeStore", "NodeDatabase"]),
+    .target(
+      name: "NodeOperations",
+      dependencies: ["ExchangeCore", "ExchangeStore", "ExchangeNode", "NodeDatabase", logging]),
     .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ"]),
     .executableTarget(
       name: "congvan",
       dependencies: [
-        "ExchangeCore", "NodeDatabase", "ExchangeStore", "ExchangeNode", "AMQPTransport",
-        "DocumentSigning",
+        "ExchangeCore", "NodeDatabase", "ExchangeStore", "ExchangeNode", "UnitOffice",
+        "NodeOperations", "AMQPTransport", "DocumentSigning",
         logging, "Yams",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
@@ -66,8 +71,8 @@ let package = Package(
     .testTarget(
       name: "ExchangeNodeTests",
       dependencies: [
-        "ExchangeNode", "ExchangeStore", "NodeDatabase", "ExchangeCore", "DocumentSigning",
-        "ExchangeTestKit", database, logging,
+        "ExchangeNode", "UnitOffice", "NodeOperations", "ExchangeStore", "NodeDatabase",
+        "ExchangeCore", "DocumentSigning", "ExchangeTestKit", database, logging,
       ]),
     .testTarget(
       name: "SystemTests", dependencies: ["congvan", "ExchangeCore", "ExchangeTestKit"]),

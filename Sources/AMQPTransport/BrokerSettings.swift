@@ -62,7 +62,7 @@ package struct BrokerSettings: Sendable, CustomStringConvertible {
   /// the queue has a new leader (rabbitmq-server#9221).
   package var refusedChannelLife = Duration.seconds(2)
 
-  /// Messages in flight, unconfirmed. Above 64 only the latency grows (reference/messaging.md 5).
+  /// Messages in flight, unconfirmed. Above 64 only the latency grows.
   package var windowCount = 64
   /// Bytes in flight, unconfirmed.
   package var windowBytes = 8 << 20

@@ -83,6 +83,16 @@ package final class CMSVerifier: SignatureVerifier {
     return trust().problem(of: parsed, at: time)
   }
 
+  /// Who signed, also when the certificate is not in the directory, or has ended or was revoked since.
+  package func signers(of message: Data, arrivedAt arrival: Timestamp) -> [SignerIdentity] {
+    OfflineVerifier(trust: trust(), times: times).inspect(message, arrivedAt: arrival).signers
+      .map { signer in
+        SignerIdentity(
+          subject: signer.certificate.subject, certificate: signer.certificate.sha256,
+          signingTime: signer.signingTime, profile: signer.profile)
+      }
+  }
+
   private static func remedy(for problem: SignatureProblem) -> String? {
     switch problem {
     case .unknownSigner, .notThisUnit:

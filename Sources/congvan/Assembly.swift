@@ -6,6 +6,8 @@ import ExchangeStore
 import Foundation
 import Logging
 import NodeDatabase
+import NodeOperations
+import UnitOffice
 
 #if canImport(Glibc)
   import Glibc
@@ -77,27 +79,59 @@ struct Assembly {
       times: TimeRules(signingWindow: try settings.signingTimeWindow))
   }
 
-  func context(log: Logger? = nil) throws -> NodeContext {
+  /// What the node's context and the office's have in common, beside the database.
+  private struct ContextParts {
+    let unit: Organ
+    let directory: DirectoryFile
+    let trust: TrustStore
+    let verifier: CMSVerifier
+  }
+
+  private func parts(log: Logger? = nil) throws -> ContextParts {
     let directory = try directory(log: log)
     let unit = try settings.unit
     guard directory.current.unit(unit.organId) != nil else {
       throw NodeError(.notAUnit, "unit.id: “\(unit.organId)” is not in the directory")
     }
     let trust = try trust()
-    let verifier = try verifier(directory, trust)
-    let signer = CMSSigner(key: try signingKey(trust))
+    return ContextParts(
+      unit: unit, directory: directory, trust: trust, verifier: try verifier(directory, trust))
+  }
+
+  /// Signs with the unit's key what other units would believe.
+  private func signer(_ parts: ContextParts) throws -> BelievedSigner {
+    BelievedSigner(
+      CMSSigner(key: try signingKey(parts.trust)), unit: parts.unit.organId,
+      verifier: parts.verifier, directory: parts.directory)
+  }
+
+  func context(log: Logger? = nil, store: Store? = nil) throws -> NodeContext {
+    let parts = try parts(log: log)
+    let signer = try signer(parts)
     return NodeContext(
-      unit: unit, store: try store(),
-      signer: BelievedSigner(
-        signer, unit: unit.organId, verifier: verifier, directory: directory),
-      verifier: verifier, hashing: hashing, directory: directory, clock: SystemClock())
+      unit: parts.unit, store: try store ?? self.store(), signer: signer,
+      verifier: parts.verifier, hashing: hashing, directory: parts.directory, clock: SystemClock())
   }
 
-  func office() throws -> Office {
-    Office(context: try context(), actor: Self.actor, limits: try limits)
+  /// The acts of people. With `signs: false` the unit's key is not needed, and not read.
+  func office(signs: Bool = true) throws -> Office {
+    let parts = try parts()
+    let signer = signs ? try signer(parts) : nil
+    return Office(
+      context: OfficeContext(
+        unit: parts.unit, store: try store(), signer: signer, verifier: parts.verifier,
+        hashing: hashing, directory: parts.directory, clock: SystemClock()),
+      actor: Self.actor,
+      limits: OfficeLimits(
+        documentBytes: try settings.documentBytes, freeBytes: try settings.freeBytes,
+        formats: try settings.formats))
   }
 
-  var limits: IntakeLimits {
+  func quarantine() throws -> Quarantine {
+    Quarantine(store: try store(), actor: Self.actor, clock: SystemClock())
+  }
+
+  private var limits: IntakeLimits {
     get throws {
       IntakeLimits(
         documentBytes: try settings.documentBytes, freeBytes: try settings.freeBytes,
@@ -112,12 +146,12 @@ struct Assembly {
 
   /// Every identifier under which something may have gone to what a person names: a unit, an alias,
   /// `@group`, or a unit that the directory does not list any more but that something was sent to.
-  func identifiers(named text: String) throws -> [UnitID] {
+  func identifiers(named text: String, in store: Store) throws -> [UnitID] {
     let name = TextRules.normalized(text)
     do {
       return try directory().current.resolve(recipient: name).flatMap { [$0.id] + $0.aliases }
     } catch {
-      guard let unit = UnitID(name), try store().reader.hasDeliveries(to: unit) else { throw error }
+      guard let unit = UnitID(name), try store.reader.hasDeliveries(to: unit) else { throw error }
       return [unit]
     }
   }

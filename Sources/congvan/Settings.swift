@@ -191,7 +191,8 @@ struct Settings: Sendable {
     guard ["trace", "debug", "info", "notice", "warning", "error"].contains(self["log.level"])
     else {
       throw ConfigError(
-        .badValue, "log.level: “\(self["log.level"])” is not trace, debug, info, warning or error")
+        .badValue,
+        "log.level: “\(self["log.level"])” is not trace, debug, info, notice, warning or error")
     }
   }
 
@@ -420,7 +421,7 @@ struct Settings: Sendable {
       expiryWarningHours: 24     # how long before its end (send --expires) a delivery is shown
 
     log:
-      level: info                # trace, debug, info, warning, error
+      level: info                # trace, debug, info, notice, warning, error
 
     """
   }

@@ -67,7 +67,7 @@ import Testing
     let units = try broker.units(2, limit: 1)
     let source = RecordingSource()
     let publisher = RunningLoop.publish(units[0].settings(broker), from: source)
-    // The limit overshoots in a burst (reference/messaging.md 1.2): one after the other.
+    // The limit overshoots in a burst: one after the other.
     for token in UInt64(1)...8 {
       source.submit([Sample.message(token, to: units[1].id)])
       publisher.stop.wake()

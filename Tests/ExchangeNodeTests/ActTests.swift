@@ -7,6 +7,7 @@ import GRDB
 import Logging
 import NodeDatabase
 import Testing
+import UnitOffice
 
 /// Every act of a person leaves exactly one row that says who did it, in the same transaction.
 @Suite struct ActTests {
@@ -96,7 +97,7 @@ import Testing
     let id = try alpha.send(to: [Province.beta])
     let document = try alpha.store.reader.find(id.rawValue).summary
     let folder = try TemporaryFolder().path("xuất")
-    _ = try ExportFolder.write(document, context: alpha.context, to: folder)
+    _ = try ExportFolder.write(document, context: alpha.office.context, to: folder)
     let restored = try TestNode(Province.alpha, clock: alpha.clock)
     _ = try restored.office.takeIn(export: folder)
     #expect(try acts(restored) == ["import document"])
@@ -167,7 +168,7 @@ import Testing
       account,
     ]
     for actor in people {
-      let office = Office(context: alpha.context, actor: actor)
+      let office = Office(context: alpha.office.context, actor: actor)
       let path = try alpha.folder.write(pdf(actor.name), as: "\(UUID().uuidString).pdf")
       _ = try office.send(draft([path], to: [Province.beta]))
     }

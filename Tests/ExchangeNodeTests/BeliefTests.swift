@@ -6,6 +6,7 @@ import ExchangeTestKit
 import Foundation
 import Synchronization
 import Testing
+import UnitOffice
 
 /// Receipts and other statuses that were not believed when they came: what is shown of them, and what
 /// ends it after the repair.

@@ -2,6 +2,7 @@ import DocumentSigning
 import ExchangeCore
 import ExchangeNode
 import Foundation
+import NodeOperations
 import Testing
 
 /// What the operator imports, and what is found when the broker differs from it.

@@ -4,6 +4,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import Testing
+import UnitOffice
 
 /// A wall clock that is set while nodes run: nothing waits for the time in between to come again.
 @Suite struct ClockTests {

@@ -7,6 +7,7 @@ import Foundation
 import GRDB
 import NodeDatabase
 import Testing
+import UnitOffice
 
 /// Content that got lost or other bytes after it had been stored: found, set aside, and here again.
 @Suite struct DamagedContentTests {
@@ -316,7 +317,7 @@ import Testing
       try alpha.store.reader.documents(idPrefix: id.rawValue).first?.summary)
     try alpha.damage(try alpha.onlyContent(), .otherBytes)
     #expect(throws: StoreError(.contentDamaged, "")) {
-      try ExportFolder.write(document, context: alpha.context, to: alpha.folder.path("ra"))
+      try ExportFolder.write(document, context: alpha.office.context, to: alpha.folder.path("ra"))
     }
   }
 

@@ -2,6 +2,7 @@ import ExchangeCore
 import ExchangeNode
 import ExchangeTestKit
 import Foundation
+import UnitOffice
 
 /// A PDF of `size` bytes with content of its own.
 func pdf(_ mark: String, size: Int = 200) -> Data {

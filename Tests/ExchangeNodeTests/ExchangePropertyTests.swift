@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import Testing
+import UnitOffice
 
 /// The promise of the whole: nothing lost, nothing twice, whatever the network does.
 @Suite struct ExchangePropertyTests {

@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import Testing
+import UnitOffice
 
 /// Exports that went through another file system: what counts is the content, and the name in whatever
 /// Unicode form.
@@ -23,7 +24,7 @@ import Testing
     try exchange([alpha, beta], through: FakeBroker())
     folder = alpha.folder.path("xuất")
     _ = try ExportFolder.write(
-      try beta.store.reader.find(id.rawValue).summary, context: beta.context, to: folder)
+      try beta.store.reader.find(id.rawValue).summary, context: beta.office.context, to: folder)
   }
 
   private func rename(_ name: String, to other: String) throws {
@@ -60,7 +61,7 @@ import Testing
     try pdf("khác lắm").write(to: URL(filePath: "\(folder)/files/\(name)"))
     let problems = try verify()
     #expect(problems[0]?.contains("its digest differs") == true && problems[1] == nil)
-    #expect(throws: NodeError(.verifyFailed, "")) {
+    #expect(throws: OfficeError(.verifyFailed, "")) {
       try TestNode(Province.alpha).office.takeIn(export: folder)
     }
   }

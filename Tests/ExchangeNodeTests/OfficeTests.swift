@@ -6,6 +6,7 @@ import ExchangeTestKit
 import Foundation
 import NodeDatabase
 import Testing
+import UnitOffice
 
 /// Refusing, resending, exporting and verifying.
 @Suite struct OfficeTests {
@@ -43,7 +44,7 @@ import Testing
     #expect(delivery.lastErrorText == "sai nơi nhận")
     #expect(try beta.answers() == ["01", "02 REFUSED-BY-PERSON"])
 
-    #expect(throws: NodeError(.alreadyRefused, "")) {
+    #expect(throws: OfficeError(.alreadyRefused, "")) {
       try beta.office.refuse(id.rawValue, reason: "lần nữa")
     }
     // Sent again, it is refused again: by the same stored statement.
@@ -56,10 +57,10 @@ import Testing
 
   @Test func whatCannotBeRefused() throws {
     let id = try delivered()
-    #expect(throws: NodeError(.notIncoming, "")) {
+    #expect(throws: OfficeError(.notIncoming, "")) {
       try alpha.office.refuse(id.rawValue, reason: "x")
     }
-    #expect(throws: NodeError(.reason, "")) { try beta.office.refuse(id.rawValue, reason: " ") }
+    #expect(throws: DocumentError(.reason, "")) { try beta.office.refuse(id.rawValue, reason: " ") }
     #expect(throws: DocumentError(.text, "")) {
       try beta.office.refuse(id.rawValue, reason: String(repeating: "x", count: 501))
     }
@@ -69,7 +70,7 @@ import Testing
     let hostile = Hostile(from: Province.gamma, to: Province.beta, clock: beta.clock)
     try beta.intake.store([hostile.message(body: hostile.document())])
     try beta.settle()
-    #expect(throws: NodeError(.notAccepted, "")) {
+    #expect(throws: OfficeError(.notAccepted, "")) {
       try beta.office.refuse(hostile.documentID.rawValue, reason: "x")
     }
     #expect(try beta.answers() == ["01"])
@@ -145,7 +146,7 @@ import Testing
   private func export(_ node: TestNode, _ id: RecordID) throws -> ExportFolder {
     let summary = try node.store.reader.find(id.rawValue).summary
     return try ExportFolder.write(
-      summary, context: node.context, to: node.folder.path("xuất-\(UUID())"))
+      summary, context: node.office.context, to: node.folder.path("xuất-\(UUID())"))
   }
 
   private func verify(_ path: String) throws -> ExportFolder.Report {
@@ -214,13 +215,13 @@ import Testing
       do {
         // The few bytes of a CMS that nothing signs may change; what was signed may not.
         #expect(try verify(folder).manifest == original, "byte \(index)")
-      } catch let error as NodeError where error.kind == .verifyFailed {
+      } catch let error as OfficeError where error.kind == .verifyFailed {
         refused += 1
       }
     }
     #expect(refused > Array(places).count * 9 / 10)
     try FileManager.default.removeItem(at: manifest)
-    #expect(throws: NodeError(.notAnExport, "")) { try verify(folder) }
+    #expect(throws: OfficeError(.notAnExport, "")) { try verify(folder) }
     #expect(throws: DocumentError(.attachmentMissing, "")) { try verify(folder + "/không có") }
   }
 
@@ -301,14 +302,14 @@ import Testing
     let summary = try beta.store.reader.find(id.rawValue).summary
     let folder = try TemporaryFolder()
     try folder.write(Data("của người khác".utf8), as: "quan-trong.txt")
-    #expect(throws: NodeError(.exportExists, "")) {
-      try ExportFolder.write(summary, context: beta.context, to: folder.url.path)
+    #expect(throws: OfficeError(.exportExists, "")) {
+      try ExportFolder.write(summary, context: beta.office.context, to: folder.url.path)
     }
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["quan-trong.txt"])
-    #expect(throws: NodeError(.exportFailed, "")) {
+    #expect(throws: OfficeError(.exportFailed, "")) {
       try ExportFolder.write(
-        summary, context: beta.context, to: folder.path("quan-trong.txt/trong"))
+        summary, context: beta.office.context, to: folder.path("quan-trong.txt/trong"))
     }
   }
 }

@@ -6,6 +6,7 @@ import ExchangeTestKit
 import Foundation
 import Synchronization
 import Testing
+import UnitOffice
 
 /// What a node does with its own certificate, and with those of others, in the acts of people.
 @Suite struct OwnCertificateTests {
@@ -259,7 +260,8 @@ import Testing
     try world.list(after)
     let export = nodes.0.folder.path("export")
     _ = try ExportFolder.write(
-      nodes.1.store.reader.find(sent.id.rawValue).summary, context: nodes.1.context, to: export)
+      nodes.1.store.reader.find(sent.id.rawValue).summary, context: nodes.1.office.context,
+      to: export)
     let restored = try world.node(alpha, new)
     let (id, deliveries) = try restored.office.takeIn(export: export)
     #expect(id == sent.id && deliveries.map(\.state) == [.queued])

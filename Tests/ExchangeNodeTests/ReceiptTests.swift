@@ -8,6 +8,7 @@ import Logging
 import NodeDatabase
 import Synchronization
 import Testing
+import UnitOffice
 
 /// Receipts that do not come: shown and said, never called a failure.
 @Suite struct ReceiptTests {

@@ -7,6 +7,7 @@ import GRDB
 import Logging
 import NodeDatabase
 import Testing
+import UnitOffice
 
 /// What no retry sees: confirmed messages that are gone, receipts that are gone.
 @Suite struct ReconcileTests {
@@ -131,14 +132,14 @@ import Testing
 
     let folder = try TemporaryFolder().path("export")
     _ = try ExportFolder.write(
-      beta.store.reader.find(lost.rawValue).summary, context: beta.context, to: folder)
+      beta.store.reader.find(lost.rawValue).summary, context: beta.office.context, to: folder)
     guard !isRecalled else {
-      #expect(throws: NodeError(.frozen, "")) { try restored.office.takeIn(export: folder) }
+      #expect(throws: OfficeError(.frozen, "")) { try restored.office.takeIn(export: folder) }
       return
     }
     let taken = try restored.office.takeIn(export: folder)
     #expect(taken.id == lost && taken.deliveries.map(\.state) == [.queued])
-    #expect(throws: NodeError(.known, "")) { try restored.office.takeIn(export: folder) }
+    #expect(throws: OfficeError(.known, "")) { try restored.office.takeIn(export: folder) }
     try exchange([restored, beta], through: broker)
     alpha.clock.advance(by: .seconds(1))
     try upkeep(restored).tally(beta.id)
@@ -160,14 +161,14 @@ import Testing
     try exchange([alpha, beta], through: broker)
     let folder = try TemporaryFolder().path("export")
     _ = try ExportFolder.write(
-      beta.store.reader.find(id.rawValue).summary, context: beta.context, to: folder)
+      beta.store.reader.find(id.rawValue).summary, context: beta.office.context, to: folder)
     let gamma = try TestNode(Province.gamma, clock: alpha.clock)
-    #expect(throws: NodeError(.verifyFailed, "")) { try gamma.office.takeIn(export: folder) }
+    #expect(throws: OfficeError(.verifyFailed, "")) { try gamma.office.takeIn(export: folder) }
     let empty = try TestNode(Province.alpha, clock: alpha.clock)
     let files = "\(folder)/files"
     let name = try #require(try FileManager.default.contentsOfDirectory(atPath: files).first)
     try Data("khác".utf8).write(to: URL(filePath: "\(files)/\(name)"))
-    #expect(throws: NodeError(.verifyFailed, "")) { try empty.office.takeIn(export: folder) }
+    #expect(throws: OfficeError(.verifyFailed, "")) { try empty.office.takeIn(export: folder) }
     #expect(try empty.count("document") == 0 && empty.count("blob") == 0)
   }
 
@@ -499,7 +500,7 @@ import Testing
     for (node, id) in [(beta, new), (alpha, old)] {
       let folder = folders.path(id.rawValue)
       _ = try ExportFolder.write(
-        node.store.reader.find(id.rawValue).summary, context: node.context, to: folder)
+        node.store.reader.find(id.rawValue).summary, context: node.office.context, to: folder)
       _ = try empty.office.takeIn(export: folder)
     }
     #expect(try empty.store.reader.find(old.rawValue).summary.frozen == "replaced")

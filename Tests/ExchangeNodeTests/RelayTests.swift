@@ -7,6 +7,7 @@ import GRDB
 import Logging
 import NodeDatabase
 import Testing
+import UnitOffice
 
 /// The relay under a publisher that does what the test says.
 @Suite struct RelayTests {

@@ -5,6 +5,7 @@ import ExchangeTestKit
 import Foundation
 import NodeDatabase
 import Testing
+import UnitOffice
 
 #if canImport(Glibc)
   import Glibc
@@ -199,7 +200,7 @@ import Testing
     let document = try beta.store.reader.find(id.rawValue).summary
     #expect(document.attachments.map(\.name) == ["Mẫu 1.pdf", "Mẫu 2.pdf", "Mẫu 3.pdf"])
     let folder = beta.folder.path("xuất")
-    _ = try ExportFolder.write(document, context: beta.context, to: folder)
+    _ = try ExportFolder.write(document, context: beta.office.context, to: folder)
     for name in ["Mẫu 1.pdf", "Mẫu 2.pdf", "Mẫu 3.pdf"] {
       #expect(FileManager.default.contents(atPath: "\(folder)/files/\(name)")?.count == size)
     }

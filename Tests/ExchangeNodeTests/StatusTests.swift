@@ -7,6 +7,7 @@ import Foundation
 import GRDB
 import NodeDatabase
 import Testing
+import UnitOffice
 
 /// What statuses of other units do to our deliveries, and what they cannot do.
 @Suite struct StatusTests {

@@ -6,6 +6,7 @@ import Foundation
 import GRDB
 import NodeDatabase
 import Testing
+import UnitOffice
 
 /// Take-back (13, 15, 16) and replacement.
 @Suite struct TakeBackTests {
@@ -39,13 +40,13 @@ import Testing
     #expect(try frozen(beta) == [mark])
     #expect(try alpha.deliveries()[0].status == code)
     #expect(try alpha.deliveries()[0].state == .delivered)
-    #expect(throws: NodeError(.notRecalled, "")) {
+    #expect(throws: OfficeError(.notRecalled, "")) {
       try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
     }
     // Agreed, it stays taken back; declined, it is in force on both sides and may be asked for again.
     #expect(try frozen(alpha) == [mark])
     guard !agrees else {
-      #expect(throws: NodeError(.frozen, "")) {
+      #expect(throws: OfficeError(.frozen, "")) {
         try alpha.office.recall(id.rawValue, reason: "lần nữa")
       }
       return
@@ -174,11 +175,13 @@ import Testing
   @Test func onlyTheSenderTakesBackAndOnlyWhatItSent() throws {
     let id = try alpha.send(to: [Province.beta])
     try exchange([alpha, beta], through: broker)
-    #expect(throws: NodeError(.notOutgoing, "")) {
+    #expect(throws: OfficeError(.notOutgoing, "")) {
       try beta.office.recall(id.rawValue, reason: "không được")
     }
-    #expect(throws: NodeError(.reason, "")) { try alpha.office.recall(id.rawValue, reason: " ") }
-    #expect(throws: NodeError(.notRecalled, "")) {
+    #expect(throws: DocumentError(.reason, "")) {
+      try alpha.office.recall(id.rawValue, reason: " ")
+    }
+    #expect(throws: OfficeError(.notRecalled, "")) {
       try beta.office.answerRecall(id.rawValue, agree: true, reason: nil)
     }
   }

@@ -7,6 +7,7 @@ import Foundation
 import GRDB
 import Logging
 import NodeDatabase
+import UnitOffice
 
 /// A unit's node without threads: a test moves each of its parts itself.
 final class TestNode: Sendable {
@@ -47,7 +48,13 @@ final class TestNode: Sendable {
       store: context.store, hashing: OpenSSLHashing(), clock: clock, limits: limits,
       isKnown: { [context] in context.directory.current.unit($0) != nil }, events: Quiet(),
       quarantineLog: quarantineLog)
-    office = Office(context: context, actor: Actor("văn thư"), limits: limits)
+    office = Office(
+      context: OfficeContext(
+        unit: organ, store: context.store, signer: context.signer, verifier: context.verifier,
+        hashing: context.hashing, directory: context.directory, clock: clock),
+      actor: Actor("văn thư"),
+      limits: OfficeLimits(
+        documentBytes: limits.documentBytes, freeBytes: limits.freeBytes, formats: limits.formats))
   }
 
   /// Another signer, verifier and directory than the province's.

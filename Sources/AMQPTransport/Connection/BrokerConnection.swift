@@ -4,7 +4,7 @@ import Glibc
 
 /// One connection with one channel, used by the thread that opened it and by no other.
 ///
-/// Every call into the library is made under the watchdog (`reference/messaging.md` 2.1, rule 7).
+/// Every call into the library is made under the watchdog.
 /// Any error leaves the connection unusable: the caller lets it go and opens a new one.
 struct BrokerConnection: ~Copyable {
   let settings: BrokerSettings

@@ -6,8 +6,8 @@ import ExchangeCore
 /// One in two situations. On a fresh connection until the first answer, because a broker with a
 /// memory or disk alarm says `connection.blocked` only after the first publish; a full window would
 /// by then be stuck in a socket that nobody reads. And after the broker closed a channel with
-/// several in flight, until all of those are settled: the close names no message
-/// (`reference/messaging.md`, finding 8), so only one that was alone can be held responsible.
+/// several in flight, until all of those are settled: the close names no message,
+/// so only one that was alone can be held responsible.
 struct PublishPace {
   /// What makes a message the same one when the source offers it again.
   struct Identity: Hashable {

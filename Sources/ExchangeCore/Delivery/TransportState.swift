@@ -18,7 +18,7 @@ package enum OutgoingState: String, Sendable, Hashable, CaseIterable, Codable {
   /// Withdrawn by a person before it was published, or before it arrived.
   case cancelled
 
-  /// The transition table (design.md section 2). The store enforces it inside the transaction.
+  /// The transition table. The store enforces it inside the transaction.
   package func canBecome(_ next: OutgoingState) -> Bool {
     switch (self, next) {
     case (.queued, .published), (.queued, .retrying), (.queued, .suspended), (.queued, .cancelled),

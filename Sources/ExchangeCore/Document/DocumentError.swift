@@ -1,4 +1,4 @@
-/// Why a document cannot be sent, or a received one breaks the rules.
+/// Why a document cannot be sent, a received one breaks the rules, or an act about one is incomplete.
 package typealias DocumentError = Failure<DocumentErrorCode>
 
 package enum DocumentErrorCode: String, FailureCode {
@@ -17,6 +17,7 @@ package enum DocumentErrorCode: String, FailureCode {
   case tooLarge = "DOCUMENT-TOO-LARGE"
   case malformed = "DOCUMENT-MALFORMED"
   case version = "DOCUMENT-VERSION"
+  case reason = "REASON-MISSING"
 
   package var hint: String {
     switch self {
@@ -40,6 +41,7 @@ package enum DocumentErrorCode: String, FailureCode {
     case .tooLarge: "Send fewer or smaller files; see limits.documentBytes in the configuration."
     case .malformed: "The sender's software must follow schemas/README.md; tell its administrator."
     case .version: "The sender uses a newer version: update this node."
+    case .reason: "Give a reason: it is recorded, and sent along with a refusal."
     }
   }
 }

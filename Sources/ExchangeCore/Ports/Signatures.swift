@@ -63,6 +63,10 @@ package protocol SignatureVerifier: Sendable {
   /// nothing is known against it. Its issuers may come with the message, so a missing one is nothing.
   func problem(of certificate: ListedCertificate, at time: Timestamp) -> CertificateProblem?
 
+  /// Who signed `message`, whatever has become of their certificates since: directory, chain and
+  /// revocation lists do not matter. Empty unless every signature holds.
+  func signers(of message: Data, arrivedAt arrival: Timestamp) -> [SignerIdentity]
+
   /// What the verdicts rest on beside the directory: anchors, revocation lists, rules. Changes when one
   /// of them does, also from one run of the program to the next.
   var basis: String { get }

@@ -49,8 +49,9 @@ package final class Intake: DeliverySink {
 
   /// From so many failed deliveries of one message on, somebody should look.
   package static let oftenDelivered: Int64 = 10
-  /// What one connection may bring before anything is acknowledged: the prefetch window of 16
-  /// messages of at most 1 MiB.
+  /// Asked for beside `limits.freeBytes` before a consumer opens a connection, in bytes: two batches
+  /// of a consumer of 8 MiB each, so that the first one fits. A prefetch window may hold more (256
+  /// messages): so much need not be free, because each batch is checked against the floor anew.
   static let windowBytes = 16 * WireLimits.bodyBytes
 
   package init(
@@ -67,7 +68,7 @@ package final class Intake: DeliverySink {
     self.events = events
   }
 
-  /// Throws while the disk has less than `limits.freeBytes` and a full prefetch window free, or
+  /// Throws while the disk has less than `limits.freeBytes` and `windowBytes` (16 MiB) free, or
   /// cannot be written. More than the floor, so that the first message does not end the connection
   /// again.
   package func requireRoom() throws {

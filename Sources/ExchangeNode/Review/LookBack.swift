@@ -159,7 +159,7 @@ extension MessageReview {
     latest[statement.documentID] = statement.timestamp
     statement.statusID = RecordID(at: now)
     statement.from = context.unit
-    return try context.sign(statement, at: now)
+    return try context.statusSigner.sign(statement, at: now)
   }
 
   /// The content of a stored statement of ours.

@@ -378,7 +378,7 @@ package final class MessageReview: Sendable {
       log.error("content is missing", metadata: ["reason": "\(error.reason)"])
       return (.wait(manifest, digest, isArrived: true), evidence)
     }
-    let receipt = try context.sign(
+    let receipt = try context.statusSigner.sign(
       documentID: manifest.documentID, manifestDigest: digest, to: sender, code: .arrived)
     return (.accept(manifest, digest, receipt: receipt), evidence)
   }
@@ -468,7 +468,7 @@ package final class MessageReview: Sendable {
     let subject = "\(sender) \(id)"
     guard !refusedNow.withLock({ $0.contains(subject) }) else { return nil }
     let refusal = Refusal.new(
-      try context.sign(
+      try context.statusSigner.sign(
         documentID: id, manifestDigest: digest, to: sender, code: .refused, reasonCode: outcome,
         note: message.messageID == id.rawValue
           ? detail : "\(detail) (message-id “\(TextRules.fitting(message.messageID, maximum: 60))”)"

@@ -1,19 +1,4 @@
 package import ExchangeCore
-package import Foundation
-
-/// A statement of ours with its signature.
-package struct SignedStatus: Sendable {
-  package let statement: StatusStatement
-  package let signed: Data
-  /// The certificates that it is signed with (`DocumentSigner.identity`), when the signer knows.
-  package let signer: String?
-
-  package init(statement: StatusStatement, signed: Data, signer: String? = nil) {
-    self.statement = statement
-    self.signed = signed
-    self.signer = signer
-  }
-}
 
 /// What the sender of a message that is not believed is told.
 package enum Refusal: Sendable {

@@ -1,8 +1,7 @@
 import ArgumentParser
 import ExchangeCore
 import ExchangeNode
-import ExchangeStore
-import Foundation
+import NodeOperations
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -35,7 +34,9 @@ struct BenchCommand: AsyncParsableCommand {
     }
     let assembly = try folder.assembly()
     let context = try assembly.context()
-    let bench = Bench(context: context, recipient: try recipient(context), actor: Assembly.actor)
+    let bench = Bench(
+      context: context, recipient: try Bench.recipient(named: to, in: context),
+      actor: Assembly.actor)
     var plan = Bench.Plan()
     (plan.size, plan.count, plan.patience) = (size, count, .seconds(patience))
     if oneByOne { plan.inFlight = 1 }
@@ -83,22 +84,6 @@ struct BenchCommand: AsyncParsableCommand {
       """)
   }
 
-  private func recipient(_ context: NodeContext) throws -> Directory.Unit {
-    if let to {
-      guard let unit = try context.directory.current.resolve(recipient: to).first else {
-        throw DirectoryError(.unknown, "to: “\(to)”")
-      }
-      return unit
-    }
-    let others = context.directory.current.units.filter { $0.id != context.unit.organId }
-    guard
-      let unit = others.first(where: { $0.groups.contains("test") })
-        ?? (others.count == 1 ? others.first : nil)
-    else {
-      throw DirectoryError(.unknown, "to: name the receiving unit with --to")
-    }
-    return unit
-  }
 }
 
 extension Bench.Result {

@@ -3,6 +3,7 @@ import DocumentSigning
 import ExchangeCore
 import ExchangeNode
 import Foundation
+import NodeOperations
 
 struct BrokerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

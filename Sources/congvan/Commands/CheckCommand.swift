@@ -1,9 +1,8 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
 import ExchangeStore
 import Foundation
-import NodeDatabase
+import NodeOperations
 
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -55,39 +54,15 @@ struct CheckCommand: ParsableCommand {
     if !report.isSound { throw ExitCode(1) }
   }
 
-  /// Sets aside what is damaged and takes in what the files have of it.
   private func repair(_ store: Store, _ report: inout CheckReport) throws {
-    let (now, actor) = (SystemClock().now, Assembly.actor)
-    // One act for the whole command, made by its first change.
-    var act: Int64?
-    for finding in try store.contents.contentFindings(full: full).damaged
-    where finding.condition.isDamage {
-      if try store.contents.setAside(finding.sha256, at: now, by: actor, act: &act) != nil {
+    let repair = RepairContent(store: store, actor: Assembly.actor, clock: SystemClock())
+    try repair.run(files: files, full: full) { step in
+      switch step {
+      case .setAside(let finding):
         report.setAside.append(finding)
         Output.hasDone("content \(finding.sha256) is set aside")
-      }
-    }
-    let lost = try store.contents.lostContent()
-    let adopted = Set(try store.contents.adoptContent(at: now, by: actor, act: &act))
-    for finding in lost where adopted.contains(finding.sha256) { report.take(finding) }
-    for path in files {
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-        throw DocumentError(.attachmentMissing, "file “\(path)”: does not exist")
-      }
-      var paths = [path]
-      if isFolder.boolValue {
-        let inside = FileManager.default.enumerator(atPath: path)?.allObjects ?? []
-        paths = inside.compactMap { ($0 as? String).map { "\(path)/\($0)" } }.sorted()
-      }
-      let before = report.repaired.count
-      for path in paths {
-        if let finding = try store.contents.repairContent(from: path, at: now, by: actor, act: &act)
-        {
-          report.take(finding)
-        }
-      }
-      if report.repaired.count == before {
+      case .repaired(let finding): report.take(finding)
+      case .nothingNeeded(let path):
         Console.note("“\(path)”: nothing of it is missing or damaged here")
       }
     }

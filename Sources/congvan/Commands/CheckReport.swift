@@ -2,6 +2,7 @@ import ExchangeCore
 import ExchangeNode
 import ExchangeStore
 import NodeDatabase
+import NodeOperations
 
 /// What `check` did and found, so far as it came: it is shown also when a later step fails.
 struct CheckReport {
@@ -113,25 +114,6 @@ struct CheckReport {
 extension ContentFinding {
   var names: String {
     places.map { "\($0.document) “\($0.name)”" }.joined(separator: ", ")
-  }
-
-  /// The next step, by what the content belongs to.
-  var next: String {
-    if case .denied = condition {
-      return "Give it back to the user that runs congvan: sudo congvan check --repair"
-    }
-    if !condition.isDamage { return "Look at the disk of the folder blobs/: dmesg, df" }
-    guard let place = places.first else { return "Nothing needs it: congvan check --repair" }
-    let isIncoming = places.allSatisfy { $0.direction == "incoming" }
-    if isStored {
-      return isIncoming
-        ? "Set it aside with: congvan check --repair; “\(place.sender)” then sends it again."
-        : "Take in the original with: congvan check --repair FILE"
-    }
-    return isIncoming
-      ? "Nothing: “\(place.sender)” sends it again after its next tally; sooner, or when it wrote "
-        + "nothing for a month, ask it to run: congvan reconcile UNIT"
-      : "Take in the original with: congvan check --repair FILE; then: congvan resend ID"
   }
 
   var json: JSON {

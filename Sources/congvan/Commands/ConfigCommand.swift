@@ -5,6 +5,7 @@ import ExchangeCore
 import ExchangeNode
 import ExchangeStore
 import NodeDatabase
+import UnitOffice
 
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,8 +1,8 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
 import ExchangeStore
 import Foundation
+import UnitOffice
 
 /// Which deliveries a command is about.
 struct DeliveryOptions: ParsableArguments {
@@ -21,13 +21,14 @@ struct DeliveryOptions: ParsableArguments {
     failed || [to, document, since, until].contains { $0 != nil }
   }
 
-  func filter(_ assembly: Assembly) throws -> DeliveryFilter {
+  /// `store` is that of the node.
+  func filter(_ assembly: Assembly, in store: Store) throws -> DeliveryFilter {
     let now = SystemClock().now
     var filter = DeliveryFilter()
-    filter.to = try to.map(assembly.identifiers) ?? []
+    filter.to = try to.map { try assembly.identifiers(named: $0, in: store) } ?? []
     if let document {
       filter.documents = [
-        try assembly.store().reader.find(document, preferring: "outgoing").summary.id
+        try store.reader.find(document, preferring: "outgoing").summary.id
       ]
     }
     if failed {
@@ -90,7 +91,7 @@ struct DeliveriesCommand: ParsableCommand {
   func run() throws {
     let assembly = try folder.assembly()
     let (store, watch) = (try assembly.store(), try assembly.receiptWatch())
-    var filter = try options.filter(assembly)
+    var filter = try options.filter(assembly, in: store)
     if let state {
       guard let known = OutgoingState(rawValue: state) else {
         let names = OutgoingState.allCases.map(\.rawValue).joined(separator: ", ")

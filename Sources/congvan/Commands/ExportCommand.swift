@@ -1,7 +1,6 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
-import ExchangeStore
+import UnitOffice
 
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -13,15 +12,7 @@ struct ExportCommand: ParsableCommand {
   @OptionGroup var folder: NodeFolder
 
   func run() throws {
-    let context = try folder.assembly().context()
-    let (document, _) = try context.store.reader.find(id, preferring: "outgoing")
-    if let incoming = try context.store.reader.incomingDocument(key: document.key),
-      incoming.state != .accepted
-    {
-      throw NodeError(
-        .notYetWhole, "document \(document.id) is \(incoming.state.rawValue), not accepted")
-    }
-    _ = try ExportFolder.write(document, context: context, to: out)
+    _ = try folder.assembly().office(signs: false).export(id, to: out)
     Output.hasDone("the export \(out) is written")
     Console.print(
       """

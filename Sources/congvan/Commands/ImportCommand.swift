@@ -1,6 +1,6 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
+import UnitOffice
 
 struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,7 +14,8 @@ struct ImportCommand: ParsableCommand {
       """)
 
   @Argument(help: "The exported folder.") var export: String
-  @Flag(help: "Print JSON: id, deliveries (id, to, state).") var json = false
+  @Flag(help: "Print JSON: id, deliveries (the members of congvan deliveries --json).")
+  var json = false
   @OptionGroup var folder: NodeFolder
 
   func run() throws {

@@ -1,7 +1,7 @@
 import ExchangeCore
 import ExchangeStore
 
-/// The JSON members of listings. They are an interface: only ever added, described in the README.
+/// The JSON members of listings. They are an interface: only ever added, described in schemas/cli.md.
 extension DeliverySummary {
   var id: String { "\(document)/\(to)" }
 

@@ -1,9 +1,10 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
 import ExchangeStore
 import Foundation
 import NodeDatabase
+import NodeOperations
+import UnitOffice
 
 struct QuarantineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -53,14 +54,14 @@ struct QuarantineCommand: ParsableCommand {
     @OptionGroup var folder: NodeFolder
 
     func run() throws {
-      let dropped = try folder.assembly().store().reader.dropped()
+      let dropped = try folder.assembly().quarantine().counts()
       if json {
         return Console.print(
           .array(
             dropped.map { row in
               .object([
                 "from": .string(row.sender), "outcome": .string(row.outcome),
-                "count": .number(Double(row.count)), "firstAt": .string(row.firstAt.iso8601),
+                "count": .integer(row.count), "firstAt": .string(row.firstAt.iso8601),
                 "lastAt": .string(row.lastAt.iso8601),
               ])
             }))
@@ -95,7 +96,7 @@ struct QuarantineCommand: ParsableCommand {
         guard !FileManager.default.fileExists(atPath: out),
           FileManager.default.createFile(atPath: out, contents: body)
         else {
-          throw NodeError(
+          throw OfficeError(
             .exportExists, "out: “\(out)” exists or cannot be written",
             next: "Give the path of a new file that this user may make in --out.")
         }
@@ -122,26 +123,18 @@ struct QuarantineCommand: ParsableCommand {
     @Option(help: "Why; recorded in the history.") var reason: String
     @OptionGroup var folder: NodeFolder
 
-    /// A message that fails is no reason to leave out those after it.
-    func each(_ words: String, _ act: (Store, Int64, String) throws -> Void) throws {
-      let store = try folder.assembly().store()
-      let reason = try Office.checkedReason(reason)
-      // All acts before the first report: a report that cannot be written ends the program.
-      var done: [Int64] = []
-      var failures: [(id: Int64, error: any Error)] = []
-      for id in ids {
-        do {
-          try act(store, id, reason)
-          done.append(id)
-          Output.hasDone("message \(id) \(words)")
-        } catch {
-          failures.append((id, error))
-        }
+    /// All acts before the first report: a report that cannot be written ends the program.
+    func report(
+      _ words: String,
+      _ act: (Quarantine, _ done: (Int64) -> Void) throws -> Quarantine.Outcome
+    ) throws {
+      let outcome = try act(folder.assembly().quarantine()) { id in
+        Output.hasDone("message \(id) \(words)")
       }
-      for id in done { Console.print("message \(id) \(words)") }
+      for id in outcome.done { Console.print("message \(id) \(words)") }
       Output.hasReported()
       var status: CInt = 0
-      for failure in failures {
+      for failure in outcome.failures {
         status = max(status, Console.explain(failure.error, about: "message \(failure.id)"))
       }
       if status != 0 { throw ExitCode(status) }
@@ -155,9 +148,8 @@ struct QuarantineCommand: ParsableCommand {
     @OptionGroup var decision: Decision
 
     func run() throws {
-      try decision.each("is judged anew") { store, id, reason in
-        try store.joining.release(
-          quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
+      try decision.report("is judged anew") { quarantine, done in
+        try quarantine.release(decision.ids, reason: decision.reason, done: done)
       }
     }
   }
@@ -169,9 +161,8 @@ struct QuarantineCommand: ParsableCommand {
     @OptionGroup var decision: Decision
 
     func run() throws {
-      try decision.each("is put aside") { store, id, reason in
-        try store.joining.discard(
-          quarantined: id, reason: reason, at: SystemClock().now, by: Assembly.actor)
+      try decision.report("is put aside") { quarantine, done in
+        try quarantine.discard(decision.ids, reason: decision.reason, done: done)
       }
     }
   }

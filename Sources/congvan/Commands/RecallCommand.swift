@@ -1,6 +1,6 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
+import UnitOffice
 
 struct RecallCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

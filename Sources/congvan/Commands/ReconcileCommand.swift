@@ -1,8 +1,8 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
 import ExchangeStore
 import Logging
+import NodeOperations
 
 struct ReconcileCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,42 +21,26 @@ struct ReconcileCommand: ParsableCommand {
 
   func run() throws {
     let assembly = try folder.assembly()
-    let units = try unit.map(assembly.identifiers)
     let store = try assembly.store()
-    func reconciliations() throws -> [Reconciliation] {
-      try units?.flatMap { try store.reader.reconciliations(with: $0) }
-        ?? store.reader.reconciliations(with: nil)
-    }
-    var queued: Set<UnitID> = []
-    var failures: [UnitID: any Error] = [:]
+    let units = try unit.map { try assembly.identifiers(named: $0, in: store) }
+    var outcome = TallyByHand.Outcome()
     if !show {
-      let upkeep = Upkeep(
-        context: try assembly.context(), policy: try assembly.settings.reconciliation,
-        log: Logger(label: "congvan"))
-      for pair in try reconciliations() {
-        // A unit that fails is no reason to leave out those after it.
-        do {
-          guard try upkeep.tally(pair.unit, by: Assembly.actor) else { continue }
-          queued.insert(pair.unit)
-          Output.hasDone("a tally to \(pair.unit) is queued")
-        } catch {
-          failures[pair.unit] = error
-        }
-      }
+      let tally = TallyByHand(
+        context: try assembly.context(store: store), policy: try assembly.settings.reconciliation,
+        actor: Assembly.actor, log: Logger(label: "congvan"))
+      outcome = try tally.send(to: units) { Output.hasDone("a tally to \($0) is queued") }
     }
-    let pairs = try reconciliations()
-    report(pairs, queued, failures)
+    let pairs = try store.reader.reconciliations(withAny: units)
+    report(pairs, outcome)
     Output.hasReported()
     var status: CInt = 0
-    for (unit, error) in failures.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+    for (unit, error) in outcome.failures.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       status = max(status, Console.explain(error, about: "tally to “\(unit)”"))
     }
     if status != 0 { throw ExitCode(status) }
   }
 
-  private func report(
-    _ pairs: [Reconciliation], _ queued: Set<UnitID>, _ failures: [UnitID: any Error]
-  ) {
+  private func report(_ pairs: [Reconciliation], _ outcome: TallyByHand.Outcome) {
     if json {
       return Console.print(
         .array(
@@ -66,8 +50,8 @@ struct ReconcileCommand: ParsableCommand {
               "receipts": .integer(Int64(pair.receipts)), "lastTally": .time(pair.lastTally),
               "answeredAt": .time(pair.answeredAt),
               "missing": pair.missing.map { .integer(Int64($0)) } ?? .null,
-              "queued": .bool(queued.contains(pair.unit)),
-              "error": failures[pair.unit].map { Explanation($0).json } ?? .null,
+              "queued": .bool(outcome.queued.contains(pair.unit)),
+              "error": outcome.failures[pair.unit].map { Explanation($0).json } ?? .null,
             ])
           }))
     }

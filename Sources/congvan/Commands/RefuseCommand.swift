@@ -1,5 +1,6 @@
 import ArgumentParser
-import ExchangeNode
+import ExchangeCore
+import UnitOffice
 
 struct RefuseCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
 import ExchangeStore
+import UnitOffice
 
 struct ResendCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -33,8 +33,8 @@ struct ResendCommand: ParsableCommand {
 
   func run() throws {
     let assembly = try folder.assembly()
-    let filter = try options.filter(assembly)
-    let office = try assembly.office()
+    let office = try assembly.office(signs: false)
+    let filter = try options.filter(assembly, in: office.context.store)
     func each(_ body: (ResendResult) -> Void) throws {
       var hasQueued = false
       try office.resend(ids: ids, filter: filter, reason: reason, dryRun: dryRun) { step in

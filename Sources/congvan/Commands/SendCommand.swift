@@ -1,8 +1,8 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
 import ExchangeStore
 import Foundation
+import UnitOffice
 
 struct SendCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -40,7 +40,10 @@ struct SendCommand: ParsableCommand {
     help: "Issue at most one document under this key: 1 to 128 of A-Z a-z 0-9 . _ - : / + = @ #.")
   var key: String?
   @Flag(
-    help: "Print JSON: id, deliveries (id, to, state), key, repeated, warnings (code, text).")
+    help: """
+      Print JSON: id, deliveries (the members of congvan deliveries --json), key, repeated, \
+      warnings (code, text).
+      """)
   var json = false
   @OptionGroup var folder: NodeFolder
 

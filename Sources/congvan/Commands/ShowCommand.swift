@@ -1,7 +1,7 @@
 import ArgumentParser
 import ExchangeCore
-import ExchangeNode
 import ExchangeStore
+import UnitOffice
 
 struct ShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,7 +24,8 @@ struct ShowCommand: ParsableCommand {
     let acts = try store.reader.acts(document: document.key)
     let unbelieved = try store.reader.unbelieved(document: document.key)
     let incoming = try store.reader.incomingDocument(key: document.key)
-    let signature = try SignatureText(assembly: assembly, store: store).text(
+    let verifier = try assembly.verifier(assembly.directory(), assembly.trust())
+    let signature = try SignatureDescription(store: store, verifier: verifier).text(
       of: document, incoming: incoming, deliveries: deliveries, history: history)
     let key = direction == "outgoing" ? try store.reader.issueKey(document: document.key) : nil
     let remarks = store.remarks(on: document)

@@ -1,8 +1,8 @@
 import ArgumentParser
 import DocumentSigning
 import ExchangeCore
-import ExchangeNode
 import Foundation
+import UnitOffice
 
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -57,7 +57,7 @@ struct VerifyCommand: ParsableCommand {
       for status in report.statuses { Console.print(status.line) }
     }
     guard report.isIntact else {
-      throw NodeError(
+      throw OfficeError(
         .verifyFailed, report.problems.joined(separator: "; "), next: report.next)
     }
   }

@@ -33,6 +33,13 @@ import Testing
     #expect(all.failure != nil && all.errors.contains("message 97"), "\(all)")
   }
 
+  @Test func countsAreWholeNumbers() async throws {
+    let office = try await Office()
+    try await office.node.sql("INSERT INTO dropped VALUES ('CDCS-MAY', 'BACKLOG', 5, 1, 2)")
+    let output = try await office.node.require("quarantine", "counts", "--json")
+    #expect(output.contains("\"count\": 5,"), "\(output)")
+  }
+
   /// Two units of which the database refuses the tally to the first.
   private static func reconcilable() async throws -> Office {
     let office = try await Office()

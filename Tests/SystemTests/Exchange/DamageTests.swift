@@ -176,7 +176,7 @@ extension Exchange {
       }
     }
 
-    // MARK: Backups, as the README says
+    // MARK: Backups, as deploy/README.md section 9 says
 
     private func backUp(_ node: NodeFolder, to folder: String) async throws {
       try await node.sql("VACUUM INTO '\(folder)/congvan.db'")

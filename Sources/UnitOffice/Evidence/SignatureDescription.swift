@@ -1,25 +1,27 @@
-import DocumentSigning
-import ExchangeCore
-import ExchangeNode
-import ExchangeStore
+package import ExchangeCore
+package import ExchangeStore
 
-/// What `show` says of a document's signature: as of its arrival, because that is what its receipt
-/// rests on; certificates end, are replaced and leave the directory later.
-struct SignatureText {
-  let assembly: Assembly
-  let store: Store
+/// What is said of a document's signature: as of its arrival, because that is what its receipt rests on;
+/// certificates end, are replaced and leave the directory later.
+package struct SignatureDescription {
+  private let store: Store
+  private let verifier: any SignatureVerifier
 
-  func text(
+  package init(store: Store, verifier: any SignatureVerifier) {
+    self.store = store
+    self.verifier = verifier
+  }
+
+  /// In Vietnamese, on one line; codes and the verifier's details are English. `incoming` is nil for a
+  /// document of this unit.
+  package func text(
     of document: DocumentSummary, incoming: IncomingSummary?, deliveries: [DeliverySummary],
     history: [HistoryEntry]
   ) throws -> String {
-    let trust = try assembly.trust()
     let signed = try store.relay.signedManifest(document: document.key)
     // A message that was signed ahead of this machine's clock was judged when the clock came there.
     let arrival = max(incoming?.receivedAt ?? document.createdAt, document.createdAt)
-    let verdict = try assembly.verifier(assembly.directory(), trust)
-      .verify(signed, from: document.sender, arrivedAt: arrival)
-    switch verdict {
+    switch verifier.verify(signed, from: document.sender, arrivedAt: arrival) {
     case .valid(_, let signers):
       return "hợp lệ, " + signers.map(Self.line).joined(separator: "; ")
     case .early(_, let detail, _): return "\(SignatureProblem.signedInFuture.rawValue): \(detail)"
@@ -29,16 +31,15 @@ struct SignatureText {
         ? deliveries.contains { $0.state == .delivered }
         : history.contains { $0.cause == "signature valid" }
           && incoming?.outcome?.hasPrefix("SIGNATURE-") != true
-      let today = Self.today(problem, detail)
-      guard wasBelieved, let today else { return "\(problem.rawValue): \(detail)" }
-      let verifier = OfflineVerifier(
-        trust: trust, times: TimeRules(signingWindow: try assembly.settings.signingTimeWindow))
-      let signers = verifier.inspect(signed, arrivedAt: arrival).signers
+      guard wasBelieved, let today = Self.today(problem, detail) else {
+        return "\(problem.rawValue): \(detail)"
+      }
+      let signers = verifier.signers(of: signed, arrivedAt: arrival)
       guard !signers.isEmpty else { return "\(problem.rawValue): \(detail)" }
       let when = incoming == nil ? "khi gửi (đã có biên nhận)" : "khi đến"
       return "hợp lệ \(when), "
-        + signers.map { "\($0.certificate.subject), \($0.signingTime.shown)" }
-        .joined(separator: "; ") + "; hiện nay \(today)"
+        + signers.map { "\($0.subject), \($0.signingTime?.shown ?? "")" }.joined(separator: "; ")
+        + "; hiện nay \(today)"
     }
   }
 

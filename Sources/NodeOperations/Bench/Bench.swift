@@ -1,6 +1,8 @@
 package import ExchangeCore
+package import ExchangeNode
 import ExchangeStore
 import Foundation
+import NodeDatabase
 
 /// Issues documents and waits for their verified receipts, on the path that every document takes.
 package struct Bench: Sendable {
@@ -38,12 +40,36 @@ package struct Bench: Sendable {
 
   private static let group = 16
 
-  private let office: Office
+  private let context: NodeContext
+  private let actor: Actor
   private let recipient: Directory.Unit
 
   package init(context: NodeContext, recipient: Directory.Unit, actor: Actor) {
-    office = Office(context: context, actor: actor)
+    self.context = context
+    self.actor = actor
     self.recipient = recipient
+  }
+
+  /// The unit that `text` names; without one the directory's first “test” unit, or its only other unit.
+  /// Throws `DirectoryError.unknown` when there is none.
+  package static func recipient(named text: String?, in context: NodeContext) throws
+    -> Directory.Unit
+  {
+    let directory = context.directory.current
+    if let text {
+      guard let unit = try directory.resolve(recipient: text).first else {
+        throw DirectoryError(.unknown, "to: “\(text)”")
+      }
+      return unit
+    }
+    let others = directory.units.filter { $0.id != context.unit.organId }
+    guard
+      let unit = others.first(where: { $0.groups.contains("test") })
+        ?? (others.count == 1 ? others.first : nil)
+    else {
+      throw DirectoryError(.unknown, "to: name the receiving unit with --to")
+    }
+    return unit
   }
 
   /// Issues the documents of `plan` and waits for nothing: a backlog.
@@ -55,11 +81,10 @@ package struct Bench: Sendable {
   }
 
   private func issue(_ numbers: Range<Int>, _ plan: Plan, payload: inout Data) throws {
-    let context = office.context
     try context.store.files.keeping {
       try context.store.joining.issue(
         try numbers.map { try document($0 + 1, plan.urgency, payload: &payload) },
-        at: context.clock.now, by: office.actor)
+        at: context.clock.now, by: actor)
     }
   }
 
@@ -73,7 +98,6 @@ package struct Bench: Sendable {
 
   /// Throws `NodeError.unreachable` when no receipt came for the plan's patience.
   package func run(_ plan: Plan) async throws -> Result {
-    let context = office.context
     let start = context.clock.now
     var issued = 0
     var watermark = try context.store.reader.lastDelivery()
@@ -115,13 +139,12 @@ package struct Bench: Sendable {
   private func document(_ number: Int, _ urgency: Urgency, payload: inout Data) throws
     -> IssuedDocument
   {
-    let context = office.context
     // Different content each time: equal digests would travel only once.
     let mark = withUnsafeBytes(of: UInt64.random(in: 0...UInt64.max)) { Data($0) }
     payload.replaceSubrange(payload.count - mark.count..<payload.count, with: mark)
     let content = try context.store.files.ingest(payload)
     let now = context.clock.now
-    return try office.seal(
+    let sealed = try SignedManifest(
       Manifest(
         documentID: RecordID(at: now), createdAt: now, from: context.unit,
         to: [Organ(organId: recipient.id, organName: recipient.name)],
@@ -132,6 +155,9 @@ package struct Bench: Sendable {
           Attachment(
             name: "do-toc-do-\(number).pdf", mediaType: "application/pdf", size: content.size,
             sha256: content.sha256)
-        ]), contents: [content])
+        ]), by: context.signer, hashing: context.hashing)
+    return IssuedDocument(
+      manifest: sealed.manifest, digest: sealed.digest, signed: sealed.signed,
+      contents: [content])
   }
 }

@@ -1,5 +1,5 @@
-package import ExchangeCore
-package import ExchangeStore
+import ExchangeCore
+import ExchangeStore
 import Foundation
 
 extension Office {
@@ -91,24 +91,5 @@ extension Office {
     let cleaned = CleanedText(value)
     warnings += cleaned.removed.map { Warning(.textCleaned, "\(field): removed \($0)") }
     return cleaned.text
-  }
-}
-
-extension Store {
-  /// What the check noticed in the files of a document that are here, in their order.
-  package func remarks(on document: DocumentSummary) -> [(file: Attachment, remark: FileRemark)] {
-    var examiner = AttachmentRules.Examiner()
-    return document.attachments.flatMap { file in
-      // Content that is not here, or cannot be read, is for other parts to report.
-      let finding = try? examiner.examine(file) { bytes(of: file) }
-      return (finding?.remarks ?? []).map { (file, $0) }
-    }
-  }
-
-  /// The content of a file that is here, for the check of its format.
-  func bytes(of file: Attachment) -> AttachmentBytes {
-    AttachmentBytes(size: file.size) { offset, count in
-      try self.contents.content(file.sha256, offset: offset, count: count)
-    }
   }
 }

@@ -68,7 +68,7 @@ extension ExportFolder {
   }
 
   /// Checks an exported document without node or network: `path` is the folder or its
-  /// `manifest.p7m`. Throws `NodeError.verifyFailed` when the manifest itself does not hold.
+  /// `manifest.p7m`. Throws `OfficeError.verifyFailed` when the manifest itself does not hold.
   package static func verify(
     path: String, hashing: some ContentHashing, open: (Data) -> Verdict
   ) throws -> Report {
@@ -88,7 +88,7 @@ extension ExportFolder {
       let manifest: Manifest
       do { manifest = try ManifestCodec.decode(content) } catch let error as any ReportableError {
         // A receipt, or something else that was signed.
-        throw NodeError(
+        throw OfficeError(
           .notAnExport, "“\(file)”: is signed, but its content is no manifest: \(error.reason)")
       }
       let results = check(manifest.attachments, in: "\(folder)/files", hashing: hashing)
@@ -107,7 +107,7 @@ extension ExportFolder {
   private static func manifestMessage(at file: String, isInFolder: Bool) throws -> Data {
     if let problem = PathProblem.readingFile(file) {
       if isInFolder, problem.kind == .missing {
-        throw NodeError(
+        throw OfficeError(
           .notAnExport, "“\((file as NSString).deletingLastPathComponent)”: has no \(manifestName)")
       }
       throw DocumentError(
@@ -115,7 +115,7 @@ extension ExportFolder {
         "file \(problem.reason)", next: problem.next)
     }
     guard let signed = message(at: file) else {
-      throw NodeError(
+      throw OfficeError(
         .notAnExport, "“\(file)”: is longer than a signed manifest, so it is no exported document")
     }
     return signed

@@ -2,11 +2,11 @@ package import ExchangeCore
 package import ExchangeStore
 
 extension Office {
-  /// Takes a document of this unit in again from `folder`, which a unit that received it exported:
-  /// this unit's database was restored from a backup and does not know it. Its deliveries are queued
+  /// Restores a document of this unit from `folder`, which a unit that received it exported: this
+  /// unit's database was restored from a backup and does not know it. Its deliveries are queued
   /// with the same id and the same bytes; units that have it answer with the receipt they gave before.
   ///
-  /// Throws `NodeError.verifyFailed` unless signature and files are whole and the document is this
+  /// Throws `OfficeError.verifyFailed` unless signature and files are whole and the document is this
   /// unit's, `.known` when it is here, `.frozen` when a signed 13 in the export says that this unit took
   /// it back: then it must not be sent again.
   package func takeIn(export folder: String) throws -> (
@@ -20,27 +20,27 @@ extension Office {
       guard case .invalid = today else { return today }
       // It may be older than the certificate in use: then it counts as of its signing time.
       return context.verifier.verifyOwn(
-        message, of: own, subject: context.signer.certificate?.subject)
+        message, of: own, subject: context.signer?.certificate?.subject)
     }
     let manifest = report.manifest
     guard manifest.from.organId == own else {
-      throw NodeError(.verifyFailed, "manifest: is a document of “\(manifest.from.organId)”")
+      throw OfficeError(.verifyFailed, "manifest: is a document of “\(manifest.from.organId)”")
     }
     if let broken = report.attachments.first(where: { $0.problem != nil }) {
-      throw NodeError(.verifyFailed, "attachment “\(broken.name)” \(broken.problem ?? "")")
+      throw OfficeError(.verifyFailed, "attachment “\(broken.name)” \(broken.problem ?? "")")
     }
     if let known = try? context.store.reader.find(
       manifest.documentID.rawValue, preferring: "outgoing"),
       known.direction == "outgoing"
     {
-      throw NodeError(.known, "document \(manifest.documentID) is here")
+      throw OfficeError(.known, "document \(manifest.documentID) is here")
     }
     let isTakenBack = report.statuses.contains { status in
       status.problem == nil && status.statement?.code == .takeBack
         && status.statement?.from.organId == own
     }
     guard !isTakenBack else {
-      throw NodeError(.frozen, "document \(manifest.documentID) was taken back by this unit")
+      throw OfficeError(.frozen, "document \(manifest.documentID) was taken back by this unit")
     }
     try context.store.files.requireSpace(limits.freeBytes)
     try context.store.files.keeping {
@@ -60,7 +60,7 @@ extension Office {
     let content = try context.store.files.ingest(
       path: path, maximum: attachment.size, inspect: { _ in })
     guard content.sha256 == attachment.sha256 else {
-      throw NodeError(.verifyFailed, "attachment “\(attachment.name)” changed while it was read")
+      throw OfficeError(.verifyFailed, "attachment “\(attachment.name)” changed while it was read")
     }
     return content
   }

@@ -17,7 +17,7 @@ extension Office {
       }
     }
     guard allowed, (1...maximumKeyLength).contains(text.utf8.count) else {
-      throw NodeError(
+      throw OfficeError(
         .badKey,
         "key: “\(HarmlessText.line(text, maximum: 40))” is not 1 to \(maximumKeyLength) characters "
           + "of A-Z a-z 0-9 . _ - : / + = @ #")
@@ -85,7 +85,7 @@ extension Office {
     }
   }
 
-  /// The document that was issued under `key`, or nil. Throws `NodeError.keyUsed` when this draft is
+  /// The document that was issued under `key`, or nil. Throws `OfficeError.keyUsed` when this draft is
   /// another one.
   func repeated(_ draft: OutgoingDraft, _ key: String) throws -> SentDocument? {
     guard let (id, known) = try context.store.reader.issued(under: key) else { return nil }
@@ -110,7 +110,7 @@ extension Office {
     differing.subtract(["to", "units"])
     if differs { differing.insert("to") }
     guard differing.isEmpty else {
-      throw NodeError(
+      throw OfficeError(
         .keyUsed,
         "key: document \(id) was issued under “\(key)”, and this one differs in: "
           + differing.sorted().joined(separator: ", "),

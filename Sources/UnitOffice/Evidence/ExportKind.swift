@@ -47,17 +47,17 @@ enum ExportKind {
   /// Why a signed message does not hold, with the next step of this very problem.
   static func failure(
     of file: String, _ problem: SignatureProblem, _ detail: String, _ data: Data
-  ) -> NodeError {
+  ) -> OfficeError {
     let isNamedManifest = (file as NSString).lastPathComponent == ExportFolder.manifestName
     guard problem != .notSigned || isNamedManifest else {
-      return NodeError(
+      return OfficeError(
         .notAnExport,
         "“\(file)”: \(description(data, detail: detail)), so it is no exported document",
         next: detail.contains("detached")
           ? "Give the manifest.p7m of an export; for a detached signature: openssl cms -verify -inform "
             + "DER -in FILE.p7s -content FILE -CAfile CA" : nil)
     }
-    return NodeError(.verifyFailed, "manifest: \(problem.rawValue): \(detail)", next: next(problem))
+    return OfficeError(.verifyFailed, "manifest: \(problem.rawValue): \(detail)", next: next(problem))
   }
 
   private static func next(_ problem: SignatureProblem) -> String {

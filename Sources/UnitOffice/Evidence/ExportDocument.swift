@@ -7,6 +7,21 @@ import NodeDatabase
   import Glibc
 #endif
 
+extension Office {
+  /// Writes a document with signature and receipts into `folder`, which must be new or empty. An
+  /// incoming one must be accepted. Signs nothing, so it works without the unit's key.
+  package func export(_ id: String, to folder: String) throws -> ExportFolder {
+    let (document, _) = try context.store.reader.find(id, preferring: "outgoing")
+    if let incoming = try context.store.reader.incomingDocument(key: document.key),
+      incoming.state != .accepted
+    {
+      throw OfficeError(
+        .notYetWhole, "document \(document.id) is \(incoming.state.rawValue), not accepted")
+    }
+    return try ExportFolder.write(document, context: context, to: folder)
+  }
+}
+
 /// An exported document: a folder that verifies with plain `openssl` and without this program.
 ///
 ///     manifest.p7m        CMS as it travelled (DER)
@@ -20,11 +35,11 @@ package struct ExportFolder: Sendable {
 
   /// Writes `document` into `folder`, which must be new or empty.
   package static func write(
-    _ document: DocumentSummary, context: NodeContext, to folder: String
+    _ document: DocumentSummary, context: OfficeContext, to folder: String
   ) throws -> ExportFolder {
     let manager = FileManager.default
     if let content = try? manager.contentsOfDirectory(atPath: folder), !content.isEmpty {
-      throw NodeError(.exportExists, "\(folder): is not empty")
+      throw OfficeError(.exportExists, "\(folder): is not empty")
     }
     let store = context.store
     let signed = try store.relay.signedManifest(document: document.key)
@@ -44,14 +59,14 @@ package struct ExportFolder: Sendable {
           status.signed, at: "\(folder)/statuses/\(status.code)-\(status.from)-\(status.id).p7m")
       }
     } catch let error as CocoaError {
-      throw NodeError(.exportFailed, "\(folder): \(error.localizedDescription)")
+      throw OfficeError(.exportFailed, "\(folder): \(error.localizedDescription)")
     }
     return ExportFolder(path: folder)
   }
 
   /// The manifest as it was believed when it came, whatever has become of its certificate since.
   private static func content(
-    of signed: Data, _ document: DocumentSummary, _ context: NodeContext
+    of signed: Data, _ document: DocumentSummary, _ context: OfficeContext
   ) throws -> Data {
     let verdict = context.verifier.verify(
       signed, from: document.sender, arrivedAt: document.createdAt)
@@ -80,12 +95,12 @@ package struct ExportFolder: Sendable {
   private static func exclusive(_ path: String) throws -> FileHandle {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
-      throw NodeError(.exportFailed, "\(path): \(String(cString: strerror(errno)))")
+      throw OfficeError(.exportFailed, "\(path): \(String(cString: strerror(errno)))")
     }
     return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
   }
 
-  private static func copy(_ attachment: Attachment, from context: NodeContext, to path: String)
+  private static func copy(_ attachment: Attachment, from context: OfficeContext, to path: String)
     throws
   {
     try AttachmentRules.check(name: attachment.name)
