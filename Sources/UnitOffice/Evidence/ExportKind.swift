@@ -57,7 +57,8 @@ enum ExportKind {
           ? "Give the manifest.p7m of an export; for a detached signature: openssl cms -verify -inform "
             + "DER -in FILE.p7s -content FILE -CAfile CA" : nil)
     }
-    return OfficeError(.verifyFailed, "manifest: \(problem.rawValue): \(detail)", next: next(problem))
+    return OfficeError(
+      .verifyFailed, "manifest: \(problem.rawValue): \(detail)", next: next(problem))
   }
 
   private static func next(_ problem: SignatureProblem) -> String {
