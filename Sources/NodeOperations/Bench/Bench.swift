@@ -2,7 +2,6 @@ package import ExchangeCore
 package import ExchangeNode
 import ExchangeStore
 import Foundation
-import NodeDatabase
 
 /// Issues documents and waits for their verified receipts, on the path that every document takes.
 package struct Bench: Sendable {
