@@ -352,7 +352,9 @@ def has_acted(nodes: dict[str, Node], document: Document) -> bool:
     if document.act == RECALLED:
         sql, node = "SELECT frozen IS NOT NULL FROM document WHERE id = ?", nodes[document.sender]
     else:
-        sql = "SELECT count(*) FROM status WHERE documentID = ? AND direction = 'sent' AND code = '02'"
+        # An altered copy of the document gets a 02 too, from the node itself.
+        sql = ("SELECT count(*) FROM status WHERE documentID = ? AND direction = 'sent' "
+               "AND code = '02' AND reasonCode = 'REFUSED-BY-PERSON'")
         node = nodes[document.refused_by]
     return bool(node.rows(sql, document.id)[0][0])
 
