@@ -80,7 +80,7 @@ import Testing
     let gamma = Hostile(from: Province.gamma, to: Province.alpha, clock: node.clock)
     let other = pdf("khác", size: 2 * Self.piece)
     try node.intake.store(gamma.pieces(other))
-    #expect(try node.review.assemble() == 1)
+    #expect(try node.assembler.step() == 1)
     #expect(try node.store.intake.has(OpenSSLHashing().sha256(other)))
     #expect(try spoolFiles == [])
     try node.settle()

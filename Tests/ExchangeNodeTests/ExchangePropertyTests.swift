@@ -82,7 +82,7 @@ private final class FaultyWorld {
         .init(node.id, lane), into: node.intake, count: Int.random(in: 1...10, using: &random),
         losesAcknowledgement: random.chance(15))
     case 8: _ = try node.review.step(ripe: random.chance(70))
-    default: _ = try node.review.assemble()
+    default: _ = try node.assembler.step()
     }
   }
 

@@ -16,6 +16,7 @@ package final class TestNode: Sendable {
   package let context: NodeContext
   package let relay: Relay
   package let review: MessageReview
+  package let assembler: Assembler
   package let intake: Intake
   package let office: Office
   package let folder: TemporaryFolder
@@ -43,6 +44,7 @@ package final class TestNode: Sendable {
     let quarantineLog = QuarantineLog(log: log, clock: clock)
     relay = Relay(store: context.store, clock: clock, policy: policy, log: log)
     review = MessageReview(context: context, limits: limits, log: log, quarantineLog: quarantineLog)
+    assembler = Assembler(context: context, log: log)
     try review.announce()
     intake = Intake(
       store: context.store, hashing: OpenSSLHashing(), clock: clock, limits: limits,
@@ -83,7 +85,7 @@ package final class TestNode: Sendable {
   package func settle() throws {
     for _ in 0..<1000 {
       let reviewed = try review.step(ripe: true)
-      if try review.assemble() == 0, reviewed == 0 { return }
+      if try assembler.step() == 0, reviewed == 0 { return }
     }
     throw Stuck(what: "the review of \(id) never ends")
   }

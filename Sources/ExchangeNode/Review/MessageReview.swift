@@ -28,10 +28,6 @@ package final class MessageReview: Sendable {
   private let ripeAgainAt = Mutex<Timestamp?>(nil)
   static let asideTime = Duration.seconds(60)
   private static let asideLimit = 10_000
-  /// Files that one call puts together, and their bytes: then the review is to see them, a stop to be
-  /// heard, and the next sender to have a turn.
-  private static let assembleBatch = 16
-  private static let assembleBytes: Int64 = 64 << 20
 
   private struct Turns {
     var fair = FairTurns()
@@ -225,43 +221,6 @@ package final class MessageReview: Sendable {
     turns.hasSeenRipe = true
     if batch.done == 0 { ripeAgainAt.withLock { if $0 == before { $0 = nil } } }
     return batch.done
-  }
-
-  /// Hashes attachments of which every piece is here. Runs on a thread of its own, because a large
-  /// file takes seconds. Returns how many were finished; one that fails keeps no other back, and is
-  /// thrown when nothing else is left.
-  package func assemble() throws -> Int {
-    var finished = 0
-    var bytes: Int64 = 0
-    var failure: (any Error)?
-    for transfer in try context.store.contents.completeTransfers() {
-      do {
-        try assemble(transfer)
-        finished += 1
-        bytes += transfer.size
-        if finished == Self.assembleBatch || bytes >= Self.assembleBytes { return finished }
-      } catch let error as StoreError
-        where error.kind == .contentMissing || error.kind == .contentDamaged
-      {
-        log.error(
-          "pieces that came are lost here and have to come again", metadata: ["error": "\(error)"])
-        try context.store.contents.lose(transfer, at: context.clock.now)
-      } catch {
-        failure = error
-      }
-    }
-    if let failure, finished == 0 { throw failure }
-    return finished
-  }
-
-  private func assemble(_ transfer: Transfer) throws {
-    let files = context.store.files
-    let name = files.spoolName(
-      sender: transfer.sender, sha256: transfer.sha256, size: transfer.size)
-    try files.keeping {
-      let isIntact = try files.assemble(name, digest: transfer.sha256, size: transfer.size)
-      try context.store.contents.finish(transfer, isIntact: isIntact, at: context.clock.now)
-    }
   }
 
   private func review(_ message: UnjudgedMessage) throws -> ReviewDecision {

@@ -124,8 +124,9 @@ package final class Node: Sendable {
   }
 
   private func assembling() {
+    let assembler = Assembler(context: context, log: log)
     loop(assemblyBell, name: "assembler") { [self] in
-      let count = try review.assemble()
+      let count = try assembler.step()
       if count > 0 { contentArrived() }
       return count > 0
     }
