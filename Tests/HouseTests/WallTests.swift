@@ -162,9 +162,7 @@ import Testing
   ]
 
   /// Files of more than 500 lines.
-  private static let longFiles: [String: String] = [
-    "MessageReview.swift": "to go"
-  ]
+  private static let longFiles: [String: String] = [:]
 
   @Test func filesAndFunctionsStayShort() throws {
     var (functions, files, count) = (Set<String>(), Set<String>(), 0)
