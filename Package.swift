@@ -54,6 +54,13 @@ let package = Package(
       ]),
     // What tests share. An ordinary target under Tests, so that Sources lists exactly what ships.
     .target(name: "ExchangeTestKit", dependencies: ["ExchangeCore"], path: "Tests/ExchangeTestKit"),
+    .target(
+      name: "NodeTestKit",
+      dependencies: [
+        "ExchangeNode", "UnitOffice", "ExchangeStore", "NodeDatabase", "ExchangeCore",
+        "DocumentSigning", "ExchangeTestKit", database, logging,
+      ],
+      path: "Tests/NodeTestKit"),
     .testTarget(
       name: "ExchangeCoreTests", dependencies: ["ExchangeCore", "ExchangeTestKit"]),
     .testTarget(
@@ -72,8 +79,12 @@ let package = Package(
       name: "ExchangeNodeTests",
       dependencies: [
         "ExchangeNode", "UnitOffice", "NodeOperations", "ExchangeStore", "NodeDatabase",
-        "ExchangeCore", "DocumentSigning", "ExchangeTestKit", database, logging,
+        "ExchangeCore", "DocumentSigning", "ExchangeTestKit", "NodeTestKit", database, logging,
       ]),
+    // Reads the sources: the walls between the rooms, and the size of files and functions.
+    .testTarget(
+      name: "HouseTests",
+      dependencies: ["ExchangeStore", "NodeDatabase", "ExchangeTestKit", database]),
     .testTarget(
       name: "SystemTests", dependencies: ["congvan", "ExchangeCore", "ExchangeTestKit"]),
   ],

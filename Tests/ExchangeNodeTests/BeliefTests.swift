@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import Synchronization
+import NodeTestKit
 import Testing
 import UnitOffice
 
@@ -84,14 +85,6 @@ import UnitOffice
       let trust = try TrustStore.load(anchors: anchor ?? root.rootPath)
       return CMSVerifier(trust: { trust }, directory: { source.current })
     }
-  }
-
-  /// A directory that is corrected while the node runs.
-  final class ChangingDirectory: DirectorySource {
-    private let value: Mutex<Directory>
-    init(_ directory: Directory) { value = Mutex(directory) }
-    var current: Directory { value.withLock { $0 } }
-    func change(to directory: Directory) { value.withLock { $0 = directory } }
   }
 
   let world: World

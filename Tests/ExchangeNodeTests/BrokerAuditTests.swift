@@ -3,6 +3,7 @@ import ExchangeCore
 import ExchangeNode
 import Foundation
 import NodeOperations
+import NodeTestKit
 import Testing
 
 /// What the operator imports, and what is found when the broker differs from it.

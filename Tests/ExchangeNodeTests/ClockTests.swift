@@ -3,6 +3,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeTestKit
 import Testing
 import UnitOffice
 

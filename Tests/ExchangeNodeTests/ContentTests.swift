@@ -6,6 +6,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import NodeDatabase
+import NodeTestKit
 import Testing
 
 /// Attachments on their way in: pieces, altered content, and what must not stay.
@@ -548,22 +549,5 @@ import Testing
     #expect(try node.count("transfer") == 1)
     try take([gamma.pieces(coming)[1]])
     #expect(try node.count("blob") == 2)
-  }
-}
-
-extension TestNode {
-  /// True when the bytes stand anywhere in the node's folder, once finished transactions are in the
-  /// database file.
-  func holds(_ bytes: Data) throws -> Bool {
-    try DatabaseQueue(path: folder.path(DatabaseFile.name)).inDatabase {
-      _ = try $0.checkpoint(.truncate)
-    }
-    let paths = FileManager.default.enumerator(at: folder.url, includingPropertiesForKeys: nil)
-    for case let url as URL in paths ?? .init() {
-      if let content = try? Data(contentsOf: url), content.firstRange(of: bytes) != nil {
-        return true
-      }
-    }
-    return false
   }
 }

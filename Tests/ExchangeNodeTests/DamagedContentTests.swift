@@ -6,6 +6,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import NodeDatabase
+import NodeTestKit
 import Testing
 import UnitOffice
 
@@ -32,8 +33,6 @@ import UnitOffice
   private func tally(_ node: TestNode, to other: TestNode) throws {
     try Upkeep(context: node.context, policy: Upkeep.Policy(), log: .silent).tally(other.id)
   }
-
-  enum Damage: CaseIterable { case missing, truncated, otherBytes }
 
   // MARK: Incoming
 
@@ -326,49 +325,5 @@ import UnitOffice
     let digest = try alpha.onlyContent()
     #expect(try alpha.store.contents.setAside(digest, at: alpha.clock.now, by: .daemon) == nil)
     #expect(try alpha.count("blob") == 1)
-  }
-}
-
-extension TestNode {
-  /// The digest of the one content that this node has.
-  func onlyContent() throws -> SHA256Digest {
-    let rows = try query("SELECT sha256 FROM blob")
-    guard rows.count == 1, let digest = SHA256Digest(bytes: rows[0]["sha256"]) else {
-      throw Stuck(what: "\(rows.count) contents")
-    }
-    return digest
-  }
-
-  func path(of digest: SHA256Digest) -> String {
-    folder.path("blobs/\(digest.hex.prefix(2))/\(digest.hex)")
-  }
-
-  /// Damages a content behind the node's back, wherever it stands.
-  func damage(_ digest: SHA256Digest, _ damage: DamagedContentTests.Damage) throws {
-    let path = path(of: digest)
-    let hex = digest.hex
-    guard FileManager.default.fileExists(atPath: path) else {
-      switch damage {
-      case .missing: try change("DELETE FROM blob WHERE sha256 = x'\(hex)'")
-      case .truncated:
-        try change(
-          "UPDATE blob SET content = substr(content, 1, 7), size = 7 WHERE sha256 = x'\(hex)'")
-      case .otherBytes:
-        try change("UPDATE blob SET content = zeroblob(size) WHERE sha256 = x'\(hex)'")
-      }
-      return
-    }
-    switch damage {
-    case .missing: try FileManager.default.removeItem(atPath: path)
-    case .truncated:
-      let handle = try FileHandle(forUpdating: URL(filePath: path))
-      try handle.truncate(atOffset: 1000)
-      try handle.close()
-    case .otherBytes:
-      let handle = try FileHandle(forUpdating: URL(filePath: path))
-      try handle.seek(toOffset: 150_000)
-      try handle.write(contentsOf: Data("hỏng".utf8))
-      try handle.close()
-    }
   }
 }

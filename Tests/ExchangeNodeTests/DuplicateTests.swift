@@ -4,6 +4,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeTestKit
 import Testing
 
 /// The table of schemas/README.md section 7, row by row, and its neighbours.
@@ -109,7 +110,7 @@ import Testing
     try node.intake.store(beta.pieces())
     try take(
       beta.message(body: try beta.document()),
-      beta.message(body: try beta.sign(beta.resignedContent())))
+      beta.message(body: try beta.sign(beta.manifestJSON())))
     #expect(try node.verdicts() == ["accepted"])
     #expect(try node.count("document") == 1)
     #expect(try node.answers() == ["01"])
@@ -158,12 +159,5 @@ import Testing
     #expect(try duplicates == [99])
     #expect(try node.answers() == ["01"])
     #expect(try node.count("notice", "state = 'queued'") == 1)
-  }
-}
-
-extension Hostile {
-  /// The manifest's JSON, as `document()` signs it.
-  func resignedContent() throws -> Data {
-    try JSONSerialization.data(withJSONObject: manifest(), options: [.sortedKeys])
   }
 }

@@ -4,6 +4,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeTestKit
 import Testing
 import UnitOffice
 

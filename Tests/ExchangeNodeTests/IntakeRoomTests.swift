@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import NodeDatabase
+import NodeTestKit
 import Testing
 
 /// Before a connection is opened the disk is asked; and a message that comes again and again is said.

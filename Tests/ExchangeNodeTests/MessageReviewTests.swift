@@ -5,6 +5,7 @@ import Logging
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeTestKit
 import Testing
 
 /// One hostile message per outcome code. Each is stored, judged, answered where the document can be
@@ -364,21 +365,6 @@ import Testing
     #expect(try node.verdicts() == ["quarantined DIEU5"])
   }
 
-  /// A signer that cannot sign one thing, as when a token is pulled out at the wrong moment.
-  private struct FailingSigner: DocumentSigner {
-    struct Failed: Error {}
-    let real: any DocumentSigner
-    /// Nil for everything.
-    let unable: RecordID?
-
-    func sign(_ content: Data, at time: Timestamp) throws -> Data {
-      guard let unable, content.firstRange(of: Data(unable.rawValue.utf8)) == nil else {
-        throw Failed()
-      }
-      return try real.sign(content, at: time)
-    }
-  }
-
   /// A message that cannot be judged stays as it is, does not keep the others from being judged, and
   /// does not keep the review busy.
   @Test func oneBadMessageStopsNobody() throws {
@@ -387,13 +373,8 @@ import Testing
     let good = Hostile(from: Province.beta, to: Province.alpha, clock: node.clock, mark: "hai")
     try node.intake.store(bad.pieces() + [bad.message(body: try bad.document())])
     try node.intake.store(good.pieces() + [good.message(body: try good.document())])
-    let context = node.context
-    let review = MessageReview(
-      context: NodeContext(
-        unit: context.unit, store: context.store,
-        signer: FailingSigner(real: context.signer, unable: bad.documentID),
-        verifier: context.verifier, hashing: context.hashing, directory: context.directory,
-        clock: context.clock), limits: IntakeLimits(), log: .silent)
+    let review = node.review(
+      signer: FailingSigner(real: node.context.signer, unable: bad.documentID))
     #expect(try review.step(ripe: true) == 1)
     #expect(try review.step(ripe: true) == 0)
     #expect(try node.verdicts() == ["received", "accepted"])
@@ -418,13 +399,7 @@ import Testing
     }
     while try broker.publish(from: beta.relay, as: beta.id) > 0 {}
     _ = try broker.deliver(.init(node.id, .express), into: node.intake)
-    let context = node.context
-    let review = MessageReview(
-      context: NodeContext(
-        unit: context.unit, store: context.store,
-        signer: FailingSigner(real: context.signer, unable: nil),
-        verifier: context.verifier, hashing: context.hashing, directory: context.directory,
-        clock: context.clock), limits: IntakeLimits(), log: .silent)
+    let review = node.review(signer: FailingSigner(real: node.context.signer))
     for _ in 0..<3 { _ = try review.step(ripe: true) }
     #expect(try node.deliveries().map(\.state) == [.delivered])
     // They are looked at again a minute later, or at once by a new process.
@@ -443,13 +418,7 @@ import Testing
     try node.settle()
     #expect(try node.verdicts() == ["incomplete"])
     let isAble = Watched(false)
-    let context = node.context
-    let review = MessageReview(
-      context: NodeContext(
-        unit: context.unit, store: context.store,
-        signer: RepairedSigner(real: context.signer, isAble: isAble),
-        verifier: context.verifier, hashing: context.hashing, directory: context.directory,
-        clock: context.clock), limits: IntakeLimits(), log: .silent)
+    let review = node.review(signer: FailingSigner(real: node.context.signer, isAble: isAble))
     try node.intake.store(beta.pieces())
     #expect(try review.step(ripe: true) == 0)
     isAble.update { $0 = true }
@@ -458,16 +427,6 @@ import Testing
     #expect(try review.step(ripe: false) == 1)
     #expect(try node.verdicts() == ["accepted"])
     #expect(try node.answers() == ["01"])
-  }
-
-  private struct RepairedSigner: DocumentSigner {
-    let real: any DocumentSigner
-    let isAble: Watched<Bool>
-
-    func sign(_ content: Data, at time: Timestamp) throws -> Data {
-      guard isAble.value else { throw FailingSigner.Failed() }
-      return try real.sign(content, at: time)
-    }
   }
 
   /// A unit may have only so much here that waits for the clock.
@@ -542,17 +501,5 @@ import Testing
     try node.settle()
     #expect(try node.verdicts() == ["accepted"])
     #expect(try node.answers() == ["01"])
-  }
-}
-
-extension Hostile {
-  /// The content of `signed`, signed by this sender.
-  func resign(_ signed: Data) throws -> Data {
-    let verdict = try Province.shared.get().verifier.verify(
-      signed, from: from.organId, arrivedAt: clock.now)
-    switch verdict {
-    case .valid(let content, _), .early(_, _, let content): return try sign(content)
-    case .invalid(_, _, let content): return try sign(content ?? Data())
-    }
   }
 }

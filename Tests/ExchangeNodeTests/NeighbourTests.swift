@@ -4,6 +4,7 @@ import ExchangeNode
 import ExchangeStore
 import ExchangeTestKit
 import Foundation
+import NodeTestKit
 import Testing
 
 /// One unit (beta) misbehaves: what it sends delays nobody else, makes this unit sign, send and keep no

@@ -4,6 +4,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import Logging
+import NodeTestKit
 import Testing
 
 /// Whole nodes with their threads, on a broker in memory. `untilIdle` ends them: nothing waits for

@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import NodeDatabase
+import NodeTestKit
 import Testing
 import UnitOffice
 
@@ -21,7 +22,7 @@ import UnitOffice
   }
 
   private func exchange() throws {
-    try ExchangeNodeTests.exchange([alpha, beta], through: broker)
+    try NodeTestKit.exchange([alpha, beta], through: broker)
   }
 
   private func delivered() throws -> RecordID {

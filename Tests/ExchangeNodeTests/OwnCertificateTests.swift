@@ -5,6 +5,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import Synchronization
+import NodeTestKit
 import Testing
 import UnitOffice
 
@@ -19,7 +20,7 @@ import UnitOffice
 
     init(lists: (TestCA) throws -> String? = { _ in nil }) throws {
       root = try TestCA(key: .p256)
-      source = try ChangingDirectory()
+      source = ChangingDirectory(try Directory(units: []))
       trust = try TrustStore.load(anchors: root.rootPath, revocationLists: try lists(root))
     }
 
@@ -30,8 +31,8 @@ import UnitOffice
           "certificates": certificates,
         ]
       }
-      source.set(
-        try Directory.decode(
+      source.change(
+        to: try Directory.decode(
           JSONSerialization.data(withJSONObject: ["version": 1, "units": wire]),
           hashing: OpenSSLHashing()
         ) { CertificateInfo.problem(ofDER: $0) })
@@ -53,13 +54,6 @@ import UnitOffice
             signer, unit: organ.organId, verifier: verifier, directory: source),
           verifier: verifier, directory: source))
     }
-  }
-
-  private final class ChangingDirectory: DirectorySource {
-    private let state: Mutex<Directory>
-    init() throws { state = Mutex(try Directory(units: [])) }
-    var current: Directory { state.withLock { $0 } }
-    func set(_ directory: Directory) { state.withLock { $0 = directory } }
   }
 
   private let alpha = Province.alpha

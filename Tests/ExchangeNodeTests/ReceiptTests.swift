@@ -7,6 +7,7 @@ import GRDB
 import Logging
 import NodeDatabase
 import Synchronization
+import NodeTestKit
 import Testing
 import UnitOffice
 

@@ -6,6 +6,7 @@ import Foundation
 import GRDB
 import Logging
 import NodeDatabase
+import NodeTestKit
 import Testing
 import UnitOffice
 

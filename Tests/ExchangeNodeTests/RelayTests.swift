@@ -6,6 +6,7 @@ import Foundation
 import GRDB
 import Logging
 import NodeDatabase
+import NodeTestKit
 import Testing
 import UnitOffice
 
@@ -364,26 +365,5 @@ import UnitOffice
     try node.relay.settle(first.map { ($0.token, .confirmed) })
     let rest = try node.relay.next(count: 10, bytes: 16 << 20)
     #expect(rest.map(\.envelope.kind) == [.status])
-  }
-}
-
-extension TestNode {
-  /// Changes the database behind the node's back.
-  func change(_ sql: String) throws {
-    try DatabaseQueue(path: folder.path(DatabaseFile.name)).write { try $0.execute(sql: sql) }
-  }
-
-  /// Runs `body` while every write of one kind to a table fails, as on a full disk.
-  func withTrouble(_ operation: String, on table: String, _ body: () throws -> Void) throws {
-    let queue = try DatabaseQueue(path: folder.path(DatabaseFile.name))
-    try queue.write {
-      try $0.execute(
-        sql: """
-          CREATE TRIGGER trouble BEFORE \(operation) ON \(table)
-          BEGIN SELECT RAISE(ABORT, 'disk full'); END
-          """)
-    }
-    defer { try? queue.write { try $0.execute(sql: "DROP TRIGGER trouble") } }
-    try body()
   }
 }

@@ -4,6 +4,7 @@ import ExchangeStore
 import ExchangeTestKit
 import Foundation
 import NodeDatabase
+import NodeTestKit
 import Testing
 import UnitOffice
 

@@ -6,6 +6,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import NodeDatabase
+import NodeTestKit
 import Testing
 import UnitOffice
 
@@ -129,7 +130,7 @@ import UnitOffice
     try take(
       beta.message(
         .status, id: receipt.id.rawValue,
-        body: try gamma.resign(receipt.body, signedBy: Province.beta)))
+        body: try gamma.resign(receipt.body, of: Province.beta)))
     #expect(try state == .published)
     #expect(
       try node.verdicts() == [
@@ -333,15 +334,5 @@ import UnitOffice
     #expect(try node.answers() == ["01"])
     #expect(
       try node.store.reader.statuses(document: known.key).map(\.code) == ["01", "13"])
-  }
-}
-
-extension Hostile {
-  /// The content of `signed`, which another unit signed, under this unit's signature.
-  func resign(_ signed: Data, signedBy other: Organ) throws -> Data {
-    let verdict = try Province.shared.get().verifier.verify(
-      signed, from: other.organId, arrivedAt: clock.now)
-    guard case .valid(let content, _) = verdict else { return Data() }
-    return try sign(content)
   }
 }

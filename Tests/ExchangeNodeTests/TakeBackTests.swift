@@ -5,6 +5,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import NodeDatabase
+import NodeTestKit
 import Testing
 import UnitOffice
 

@@ -5,6 +5,7 @@ import ExchangeTestKit
 import Foundation
 import GRDB
 import NodeDatabase
+import NodeTestKit
 import Testing
 
 /// What a newer version of the program makes of what an older one stored.

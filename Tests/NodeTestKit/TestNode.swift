@@ -1,29 +1,29 @@
 import DocumentSigning
-import ExchangeCore
-import ExchangeNode
-import ExchangeStore
-import ExchangeTestKit
+package import ExchangeCore
+package import ExchangeNode
+package import ExchangeStore
+package import ExchangeTestKit
 import Foundation
-import GRDB
-import Logging
+package import GRDB
+package import Logging
 import NodeDatabase
-import UnitOffice
+package import UnitOffice
 
 /// A unit's node without threads: a test moves each of its parts itself.
-final class TestNode: Sendable {
-  let organ: Organ
-  let clock: ManualClock
-  let context: NodeContext
-  let relay: Relay
-  let review: MessageReview
-  let intake: Intake
-  let office: Office
-  let folder: TemporaryFolder
+package final class TestNode: Sendable {
+  package let organ: Organ
+  package let clock: ManualClock
+  package let context: NodeContext
+  package let relay: Relay
+  package let review: MessageReview
+  package let intake: Intake
+  package let office: Office
+  package let folder: TemporaryFolder
 
-  var id: UnitID { organ.organId }
-  var store: Store { context.store }
+  package var id: UnitID { organ.organId }
+  package var store: Store { context.store }
 
-  init(
+  package init(
     _ organ: Organ, clock: ManualClock = ManualClock(), limits: IntakeLimits = IntakeLimits(),
     policy: RetryPolicy = RetryPolicy(), directory: Directory? = nil,
     folder: TemporaryFolder? = nil, signing: Signing? = nil, log: Logger = .silent
@@ -58,10 +58,18 @@ final class TestNode: Sendable {
   }
 
   /// Another signer, verifier and directory than the province's.
-  struct Signing: Sendable {
+  package struct Signing: Sendable {
     let signer: any DocumentSigner
     let verifier: any SignatureVerifier
     let directory: any DirectorySource
+
+    package init(
+      signer: any DocumentSigner, verifier: any SignatureVerifier, directory: any DirectorySource
+    ) {
+      self.signer = signer
+      self.verifier = verifier
+      self.directory = directory
+    }
   }
 
   private struct Quiet: IntakeEvents {
@@ -72,7 +80,7 @@ final class TestNode: Sendable {
   }
 
   /// Judges and assembles until nothing changes any more. A bound, because a loop is a bug.
-  func settle() throws {
+  package func settle() throws {
     for _ in 0..<1000 {
       let reviewed = try review.step(ripe: true)
       if try review.assemble() == 0, reviewed == 0 { return }
@@ -80,12 +88,21 @@ final class TestNode: Sendable {
     throw Stuck(what: "the review of \(id) never ends")
   }
 
-  struct Stuck: Error { let what: String }
+  package struct Stuck: Error { let what: String }
+
+  /// A second review over the same database, with another signer.
+  package func review(signer: any DocumentSigner) -> MessageReview {
+    MessageReview(
+      context: NodeContext(
+        unit: context.unit, store: context.store, signer: signer, verifier: context.verifier,
+        hashing: context.hashing, directory: context.directory, clock: clock),
+      limits: IntakeLimits(), log: .silent)
+  }
 
   // MARK: Looking inside
 
   /// Reads the database through a second connection.
-  func query(_ sql: String) throws -> [Row] {
+  package func query(_ sql: String) throws -> [Row] {
     var configuration = Configuration()
     configuration.readonly = true
     let queue = try DatabaseQueue(
@@ -94,16 +111,16 @@ final class TestNode: Sendable {
   }
 
   /// First column of every row, as text.
-  func texts(_ sql: String) throws -> [String] { try query(sql).map { $0[0] ?? "NULL" } }
+  package func texts(_ sql: String) throws -> [String] { try query(sql).map { $0[0] ?? "NULL" } }
 
-  func numbers(_ sql: String) throws -> [Int] { try query(sql).map { $0[0] } }
+  package func numbers(_ sql: String) throws -> [Int] { try query(sql).map { $0[0] } }
 
-  func count(_ table: String, _ condition: String = "1") throws -> Int {
+  package func count(_ table: String, _ condition: String = "1") throws -> Int {
     try query("SELECT count(*) AS n FROM \(table) WHERE \(condition)")[0]["n"]
   }
 
   /// State and outcome of every received message, in order of arrival.
-  func verdicts() throws -> [String] {
+  package func verdicts() throws -> [String] {
     try query("SELECT state, outcome FROM received ORDER BY key").map { row in
       let outcome: String? = row["outcome"]
       return [row["state"], outcome].compactMap { $0 }.joined(separator: " ")
@@ -111,7 +128,7 @@ final class TestNode: Sendable {
   }
 
   /// Codes of the statuses that this unit sent, in order.
-  func answers() throws -> [String] {
+  package func answers() throws -> [String] {
     try query("SELECT code, reasonCode FROM status WHERE direction = 'sent' ORDER BY key").map {
       row in
       let reason: String? = row["reasonCode"]
@@ -120,13 +137,13 @@ final class TestNode: Sendable {
   }
 
   /// What the node has summed up of each peer, and the same counted anew.
-  func holdings() throws -> [String] {
+  package func holdings() throws -> [String] {
     try texts(
       "SELECT sender || ' ' || kind || ' ' || items || ' ' || bytes FROM holding WHERE items > 0 ORDER BY 1"
     )
   }
 
-  func countedHoldings() throws -> [String] {
+  package func countedHoldings() throws -> [String] {
     try texts(
       """
       SELECT sender || ' ' || kind || ' ' || count(*) || ' ' || sum(bytes) FROM (
@@ -143,11 +160,13 @@ final class TestNode: Sendable {
       """)
   }
 
-  func deliveries() throws -> [DeliverySummary] { try store.reader.deliveries(DeliveryFilter()) }
+  package func deliveries() throws -> [DeliverySummary] {
+    try store.reader.deliveries(DeliveryFilter())
+  }
 }
 
 /// Carries everything between nodes until nothing moves. Returns when all queues are empty.
-func exchange(_ nodes: [TestNode], through broker: FakeBroker) throws {
+package func exchange(_ nodes: [TestNode], through broker: FakeBroker) throws {
   for _ in 0..<1000 {
     var moved = 0
     for node in nodes { moved += try broker.publish(from: node.relay, as: node.id) }
@@ -164,5 +183,5 @@ func exchange(_ nodes: [TestNode], through broker: FakeBroker) throws {
 
 extension Logger {
   /// Says nothing.
-  static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+  package static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 }

@@ -1,5 +1,5 @@
-import DocumentSigning
-import ExchangeCore
+package import DocumentSigning
+package import ExchangeCore
 import ExchangeTestKit
 import Foundation
 
@@ -7,17 +7,17 @@ import Foundation
 ///
 /// alpha, beta and gamma take part; delta has a certificate and a broker user but is in no
 /// directory. beta also answers to the name of its predecessor.
-final class Province: Sendable {
-  static let shared = Result { try Province() }
+package final class Province: Sendable {
+  package static let shared = Result { try Province() }
 
-  static let alpha = organ("LDLD.ALPHA", "Liên đoàn Lao động tỉnh Alpha")
-  static let beta = organ("CDCS.BETA", "Công đoàn cơ sở Beta")
-  static let gamma = organ("CDCS.GAMMA", "Công đoàn cơ sở Gamma")
-  static let delta = organ("CDCS.DELTA", "Công đoàn cơ sở Delta")
-  static let betaOld = unit("CDCS.BETA-CU")
+  package static let alpha = organ("LDLD.ALPHA", "Liên đoàn Lao động tỉnh Alpha")
+  package static let beta = organ("CDCS.BETA", "Công đoàn cơ sở Beta")
+  package static let gamma = organ("CDCS.GAMMA", "Công đoàn cơ sở Gamma")
+  package static let delta = organ("CDCS.DELTA", "Công đoàn cơ sở Delta")
+  package static let betaOld = unit("CDCS.BETA-CU")
 
-  let directory: Directory
-  let trust: TrustStore
+  package let directory: Directory
+  package let trust: TrustStore
   private let signers: [UnitID: CMSSigner]
 
   private init() throws {
@@ -48,18 +48,18 @@ final class Province: Sendable {
       hashing: OpenSSLHashing())
   }
 
-  func signer(_ organ: Organ) throws -> CMSSigner {
+  package func signer(_ organ: Organ) throws -> CMSSigner {
     guard let signer = signers[organ.organId] else { throw Missing(organ: organ) }
     return signer
   }
 
-  var verifier: CMSVerifier {
+  package var verifier: CMSVerifier {
     CMSVerifier(trust: { [trust] in trust }, directory: { [directory] in directory })
   }
 
-  struct Missing: Error { let organ: Organ }
+  package struct Missing: Error { let organ: Organ }
 
-  static func unit(_ text: String) -> UnitID {
+  package static func unit(_ text: String) -> UnitID {
     guard let unit = UnitID(text) else { fatalError("a test names the impossible unit “\(text)”") }
     return unit
   }

@@ -1,17 +1,16 @@
-import ExchangeCore
-import ExchangeNode
+package import ExchangeCore
 import ExchangeTestKit
-import Foundation
-import UnitOffice
+package import Foundation
+package import UnitOffice
 
 /// A PDF of `size` bytes with content of its own.
-func pdf(_ mark: String, size: Int = 200) -> Data {
+package func pdf(_ mark: String, size: Int = 200) -> Data {
   let start = Data("%PDF-1.7\n\(mark)\n".utf8)
   return start + Data(repeating: UInt8(ascii: "."), count: max(0, size - start.count))
 }
 
 /// A draft that is right in every respect.
-func draft(_ files: [String], to recipients: [Organ], number: String = "159/QĐ-LĐLĐ")
+package func draft(_ files: [String], to recipients: [Organ], number: String = "159/QĐ-LĐLĐ")
   -> OutgoingDraft
 {
   OutgoingDraft(
@@ -22,7 +21,7 @@ func draft(_ files: [String], to recipients: [Organ], number: String = "159/QĐ-
 extension TestNode {
   /// Issues a document with one PDF of `size` bytes.
   @discardableResult
-  func send(
+  package func send(
     _ mark: String = "một", size: Int = 200, to recipients: [Organ], urgency: Urgency = .normal
   ) throws -> RecordID {
     let path = try folder.write(pdf(mark, size: size), as: "\(UUID().uuidString).pdf")

@@ -1,20 +1,20 @@
 import DocumentSigning
-import ExchangeCore
-import ExchangeTestKit
-import Foundation
+package import ExchangeCore
+package import ExchangeTestKit
+package import Foundation
 
 /// Messages as a stranger's software, or an enemy with a broker user, would send them.
-struct Hostile {
-  let from: Organ
-  let to: Organ
-  let clock: ManualClock
-  let documentID: RecordID
+package struct Hostile {
+  package let from: Organ
+  package let to: Organ
+  package let clock: ManualClock
+  package let documentID: RecordID
   /// Content of the only attachment, when the test does not replace it.
-  let content: Data
+  package let content: Data
   /// Who signs, when it is not `from`.
   private let signer: Organ?
 
-  init(
+  package init(
     from: Organ, to: Organ, clock: ManualClock, mark: String = "văn bản", signer: Organ? = nil
   ) {
     self.signer = signer
@@ -25,10 +25,10 @@ struct Hostile {
     content = pdf(mark)
   }
 
-  var digest: SHA256Digest { OpenSSLHashing().sha256(content) }
+  package var digest: SHA256Digest { OpenSSLHashing().sha256(content) }
 
   /// A valid manifest as a JSON object, to be spoiled.
-  func manifest() -> [String: Any] {
+  package func manifest() -> [String: Any] {
     [
       "kind": "document", "version": 1, "documentId": documentID.rawValue,
       "createdAt": clock.now.iso8601, "from": ["organId": from.organId.rawValue],
@@ -38,7 +38,7 @@ struct Hostile {
     ]
   }
 
-  func attachment(_ name: String, size: Int, sha256: SHA256Digest? = nil) -> [String: Any] {
+  package func attachment(_ name: String, size: Int, sha256: SHA256Digest? = nil) -> [String: Any] {
     [
       "name": name, "mediaType": "application/pdf", "size": size,
       "sha256": (sha256 ?? digest).hex,
@@ -46,7 +46,7 @@ struct Hostile {
   }
 
   /// The manifest with `change` applied, signed by `signer` (the sender when nil).
-  func document(
+  package func document(
     signedBy signer: Organ? = nil, _ change: (inout [String: Any]) -> Void = { _ in }
   ) throws -> Data {
     var json = manifest()
@@ -54,12 +54,12 @@ struct Hostile {
     return try sign(JSONSerialization.data(withJSONObject: json, options: [.sortedKeys]), signer)
   }
 
-  func sign(_ content: Data, _ signer: Organ? = nil) throws -> Data {
+  package func sign(_ content: Data, _ signer: Organ? = nil) throws -> Data {
     try Province.shared.get().signer(signer ?? self.signer ?? from).sign(content, at: clock.now)
   }
 
   /// A signed status about `document`.
-  func status(
+  package func status(
     _ code: String, about document: RecordID, digest: SHA256Digest, id: RecordID? = nil,
     reason: String? = nil, at time: Timestamp? = nil
   ) throws -> (id: RecordID, body: Data) {
@@ -70,7 +70,7 @@ struct Hostile {
     return (statement.statusID, try sign(StatusCodec.encode(statement)))
   }
 
-  func message(
+  package func message(
     _ kind: MessageKind = .document, id: String? = nil, type: String? = nil, version: Int64? = 1,
     sender: UnitID?? = nil, lane: Lane = .ordinary, body: Data
   ) -> InboundMessage {
@@ -82,7 +82,7 @@ struct Hostile {
   }
 
   /// The pieces of `content`, as `digest` says they are.
-  func pieces(_ content: Data? = nil, digest: SHA256Digest? = nil) -> [InboundMessage] {
+  package func pieces(_ content: Data? = nil, digest: SHA256Digest? = nil) -> [InboundMessage] {
     let content = content ?? self.content
     let digest = digest ?? OpenSSLHashing().sha256(content)
     return stride(from: 0, to: Int64(content.count), by: Int(WireLimits.pieceBytes)).compactMap {
@@ -96,6 +96,22 @@ struct Hostile {
           type: MessageKind.piece.rawValue, messageID: address.messageID,
           correlationID: documentID.rawValue, piece: address),
         body: body, bodySize: UInt64(body.count))
+    }
+  }
+
+  /// The manifest's JSON, as `document()` signs it when nothing is changed.
+  package func manifestJSON() throws -> Data {
+    try JSONSerialization.data(withJSONObject: manifest(), options: [.sortedKeys])
+  }
+
+  /// The content of `signed` (of `other`; of this sender when nil) under this sender's signature.
+  /// What the verifier does not believe is signed as well.
+  package func resign(_ signed: Data, of other: Organ? = nil) throws -> Data {
+    let verdict = try Province.shared.get().verifier.verify(
+      signed, from: (other ?? from).organId, arrivedAt: clock.now)
+    switch verdict {
+    case .valid(let content, _), .early(_, _, let content): return try sign(content)
+    case .invalid(_, _, let content): return try sign(content ?? Data())
     }
   }
 }
