@@ -42,7 +42,7 @@ let package = Package(
       name: "UnitOffice", dependencies: ["ExchangeCore", "ExchangeStore", "NodeDatabase"]),
     .target(
       name: "NodeOperations",
-      dependencies: ["ExchangeCore", "ExchangeStore", "ExchangeNode", "NodeDatabase", logging]),
+      dependencies: ["ExchangeCore", "ExchangeStore", "ExchangeNode", logging]),
     .target(name: "AMQPTransport", dependencies: ["ExchangeCore", "CRabbitMQ"]),
     .executableTarget(
       name: "congvan",
