@@ -86,7 +86,8 @@ let package = Package(
       name: "HouseTests",
       dependencies: ["ExchangeStore", "NodeDatabase", "ExchangeTestKit", database]),
     .testTarget(
-      name: "SystemTests", dependencies: ["congvan", "ExchangeCore", "ExchangeTestKit"]),
+      name: "SystemTests", dependencies: ["congvan", "ExchangeCore", "ExchangeTestKit"],
+      exclude: ["Fixtures"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -16,7 +16,10 @@ struct NodeFolder: Sendable {
   }
 
   @discardableResult
-  func require(_ arguments: String...) async throws -> String {
+  func require(_ arguments: String...) async throws -> String { try await require(arguments) }
+
+  @discardableResult
+  func require(_ arguments: [String]) async throws -> String {
     try await Command.require(
       Places.congvan, arguments + ["--dir", path], environment: environment)
   }
