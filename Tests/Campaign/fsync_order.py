@@ -61,7 +61,8 @@ def trace(receiver: Node, sender: Node, password: Path, port: int, scratch: Path
             ledger.write(json.dumps(document.__dict__, ensure_ascii=False) + "\n")
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline and (
-                sender.rows("SELECT 1 FROM delivery WHERE state = 'published' LIMIT 1")
+                sender.rows("SELECT 1 FROM delivery "
+                            "WHERE state IN ('queued', 'retrying', 'published') LIMIT 1")
                 or receiver.rows("SELECT 1 FROM notice WHERE state <> 'published' LIMIT 1")):
             time.sleep(0.2)
     finally:
