@@ -12,7 +12,7 @@ extension Ledger {
   var files: ContentFiles { store.files }
 
   func write<Value>(
-    as actor: Actor = .daemon, at time: Timestamp,
+    as actor: Actor, at time: Timestamp,
     around: (before: CrashPoint, after: CrashPoint)? = nil,
     _ body: (borrowing WriteTransaction) throws -> Value
   ) throws -> Value {

@@ -27,7 +27,7 @@ package final class Store: Sendable {
 
   /// Stores a fact about the node itself: its unit, its signer.
   package func setNodeValue(_ value: String, for key: String, at time: Timestamp) throws {
-    try file.write(at: time) { tx in
+    try file.write(as: .daemon, at: time) { tx in
       try tx.run(
         "INSERT INTO node (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?2",
         [key, value])

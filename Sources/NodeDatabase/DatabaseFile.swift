@@ -118,7 +118,7 @@ package final class DatabaseFile: Sendable {
   /// One transaction of `actor` at `time`; it is committed with an fsync when this returns. `around`:
   /// crash points just before and after the commit. Throws `StoreError`, or what `body` throws.
   package func write<Value>(
-    as actor: Actor = .daemon, at time: Timestamp,
+    as actor: Actor, at time: Timestamp,
     around: (before: CrashPoint, after: CrashPoint)? = nil,
     _ body: (borrowing WriteTransaction) throws -> Value
   ) throws -> Value {

@@ -43,7 +43,8 @@ extension MessageReview {
       .joined(separator: ", ")
     guard try context.store.review.readable() != readable else { return }
     let now = context.clock.now
-    let keys = try context.store.review.unreadable(limit: Self.reconsidered)
+    let keys = try context.store.review.unreadable(
+      perUnit: Self.reconsideredPerUnit, limit: Self.reconsidered)
     let count = try context.store.review.reconsider(keys, cause: "program updated", at: now)
     try context.store.review.setReadable(readable, at: now)
     if count > 0 {

@@ -119,7 +119,7 @@ extension ContentLedger {
   /// Records that contents were compared with their digests and are intact.
   package func markChecked(_ digests: [SHA256Digest], at time: Timestamp) throws {
     guard !digests.isEmpty else { return }
-    try write(at: time) { tx in
+    try write(as: .daemon, at: time) { tx in
       for digest in digests {
         try tx.run(
           "UPDATE blob SET checkedAt = ? WHERE sha256 = ?", [time.microseconds, digest.bytes])

@@ -24,7 +24,7 @@ extension ContentLedger {
   /// again, which the tally asks for. Nothing is said about who sent it.
   package func lose(_ transfer: Transfer, at time: Timestamp) throws {
     try files.removing {
-      let wasHere = try write(at: time) { try $0.remove(transfer) }
+      let wasHere = try write(as: .daemon, at: time) { try $0.remove(transfer) }
       guard wasHere else { return }
       files.remove(
         files.spoolName(sender: transfer.sender, sha256: transfer.sha256, size: transfer.size))
@@ -52,7 +52,9 @@ extension ContentLedger {
     store.spoolLock.lock()
     defer { store.spoolLock.unlock() }
     var isSpoiled = false
-    let unwanted = try write(at: time, around: (.assembleBeforeCommit, .assembleAfterCommit)) {
+    let unwanted = try write(
+      as: .daemon, at: time, around: (.assembleBeforeCommit, .assembleAfterCommit)
+    ) {
       tx -> DiscardedContent? in
       let wasHere = try tx.remove(transfer)
       guard isIntact else {

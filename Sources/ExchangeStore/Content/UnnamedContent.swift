@@ -23,7 +23,7 @@ extension ContentLedger {
     guard isDue else { return 0 }
     // While nobody writes pieces or puts them together: who does has the lock of `keeping`.
     return try files.removing {
-      let (blobs, transfers) = try write(at: time) { tx in
+      let (blobs, transfers) = try write(as: .daemon, at: time) { tx in
         try tx.collect(before: before)
       }
       for digest in blobs { files.remove(digest) }

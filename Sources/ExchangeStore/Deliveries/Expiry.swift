@@ -14,7 +14,7 @@ extension RelayLedger {
         """, [time.microseconds]) != nil
     }
     guard isDue else { return 0 }
-    return try write(at: time) { tx in
+    return try write(as: .daemon, at: time) { tx in
       let rows = try tx.all(
         """
         SELECT key, expiresAt FROM delivery

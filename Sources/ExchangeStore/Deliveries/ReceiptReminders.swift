@@ -23,7 +23,7 @@ extension RelayLedger {
       return !(overdue.isEmpty && expiring.isEmpty)
     }
     guard isDue else { return ([], []) }
-    return try write(at: time) { tx in
+    return try write(as: .daemon, at: time) { tx in
       let overdue = try tx.database.unwarned(
         overdueSQL, watch.overdueBefore, limit: limit, at: time)
       let expiring = try tx.database.unwarned(

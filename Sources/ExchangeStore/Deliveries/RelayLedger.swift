@@ -147,7 +147,7 @@ extension RelayLedger {
     at time: Timestamp
   ) throws {
     guard !(deliveries.isEmpty && notices.isEmpty) else { return }
-    try write(at: time, around: (.settleBeforeCommit, .settleAfterCommit)) { tx in
+    try write(as: .daemon, at: time, around: (.settleBeforeCommit, .settleAfterCommit)) { tx in
       for (key, result) in deliveries { try tx.settleDelivery(key, result) }
       for (key, result) in notices { try tx.settleNotice(key, result) }
     }

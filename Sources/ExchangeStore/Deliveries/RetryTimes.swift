@@ -17,7 +17,7 @@ extension RelayLedger {
         """, [limit.microseconds, time.microseconds]) != nil
     }
     guard isAny else { return 0 }
-    return try write(at: time) { tx in
+    return try write(as: .daemon, at: time) { tx in
       try ["delivery", "notice"].reduce(0) { count, table in
         try tx.run(
           """

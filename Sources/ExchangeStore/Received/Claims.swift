@@ -92,14 +92,18 @@ extension ReviewLedger {
     try store.setNodeValue(readable, for: "readable", at: time)
   }
 
-  /// Quarantined messages of a kind or a version that was not known when they came, the oldest `limit`.
-  package func unreadable(limit: Int) throws -> [Int64] {
+  /// Quarantined messages of a kind or a version that was not known when they arrived: of each unit the
+  /// newest `perUnit`, at most `limit`.
+  package func unreadable(perUnit: Int, limit: Int) throws -> [Int64] {
     try read { database in
       try database.all(
         """
-        SELECT key FROM received WHERE state = 'quarantined' AND hasBody
-          AND outcome IN ('VERSION-UNKNOWN', 'MESSAGE-UNKNOWN') ORDER BY key LIMIT ?
-        """, [limit]
+        SELECT key FROM (SELECT key,
+            row_number() OVER (PARTITION BY sender ORDER BY key DESC) AS place
+          FROM received WHERE state = 'quarantined' AND hasBody
+            AND outcome IN ('VERSION-UNKNOWN', 'MESSAGE-UNKNOWN'))
+        WHERE place <= ? ORDER BY place, key LIMIT ?
+        """, [perUnit, limit]
       ).map { $0["key"] }
     }
   }
@@ -107,7 +111,7 @@ extension ReviewLedger {
   /// Gives quarantined messages back for review because what decisions rest on has changed. They keep
   /// their arrival. Returns how many there still were.
   package func reconsider(_ keys: [Int64], cause: String, at time: Timestamp) throws -> Int {
-    try write(at: time) { tx in
+    try write(as: .daemon, at: time) { tx in
       var count = 0
       for key in keys {
         let row = try tx.one(

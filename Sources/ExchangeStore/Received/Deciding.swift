@@ -45,7 +45,9 @@ extension ReviewLedger {
   {
     guard !decisions.isEmpty else { return [:] }
     var failures: [Int64: any Error] = [:]
-    let discarded = try write(at: time, around: (.judgeBeforeCommit, .judgeAfterCommit)) { tx in
+    let discarded = try write(
+      as: .daemon, at: time, around: (.judgeBeforeCommit, .judgeAfterCommit)
+    ) { tx in
       failures = [:]
       var discarded: [DiscardedContent] = []
       for decided in decisions {

@@ -97,7 +97,9 @@ extension IntakeLedger {
     if parts { store.spoolLock.lock() }
     defer { if parts { store.spoolLock.unlock() } }
     if parts { try spool(pieces) }
-    let unwanted = try write(at: time, around: (.intakeBeforeCommit, .intakeAfterCommit)) { tx in
+    let unwanted = try write(
+      as: .daemon, at: time, around: (.intakeBeforeCommit, .intakeAfterCommit)
+    ) { tx in
       let unwanted = try pieces.compactMap { try tx.store($0) }
       for message in messages { try tx.store(message, quota: quota) }
       return unwanted

@@ -151,7 +151,7 @@ extension ReviewLedger {
   package func detail(_ manifests: [(document: Int64, manifest: Manifest?)], at time: Timestamp)
     throws
   {
-    try write(at: time) { tx in
+    try write(as: .daemon, at: time) { tx in
       for (key, manifest) in manifests {
         if let manifest {
           try tx.detail(document: key, as: manifest)

@@ -37,7 +37,7 @@ extension ReviewLedger {
       }
     }
     if !others.isEmpty {
-      try write(at: time) { tx in
+      try write(as: .daemon, at: time) { tx in
         // Content may have come since.
         for row in others {
           try tx.run(
@@ -60,7 +60,7 @@ extension ReviewLedger {
 
   /// Has every waiting document looked at again, as at the start of a node.
   package func lookAgainAtWaiting(at time: Timestamp) throws {
-    try write(at: time) {
+    try write(as: .daemon, at: time) {
       try $0.run("UPDATE received SET waitsFor = NULL WHERE waitsFor IS NOT NULL")
     }
   }

@@ -55,7 +55,7 @@ extension RelayLedger {
         """, [before.microseconds, time.microseconds]) != nil
     }
     guard isDue else { return 0 }
-    return try write(at: time) { tx in
+    return try write(as: .daemon, at: time) { tx in
       try tx.all(
         """
         UPDATE notice SET state = 'queued', failures = 0, failingFor = 0, failedAt = NULL,

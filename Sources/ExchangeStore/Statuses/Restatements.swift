@@ -51,7 +51,7 @@ extension ReviewLedger {
   )
     throws
   {
-    try write(at: time) { tx in
+    try write(as: .daemon, at: time) { tx in
       for (old, new) in statements {
         try tx.run("DELETE FROM restatement WHERE status = ?", [old.key])
         guard let new, try tx.database.isCurrent(status: old.key) else { continue }
